@@ -1,0 +1,49 @@
+"""Heavy packages, imported at their first use and not before.
+
+``import retia`` and ``retia --help`` must answer at once, so no module of Retia imports NumPy, Pillow
+or matplotlib at its top; it takes the stand-in from here (PyTorch's stands in ``_torch.py``). A
+stand-in is an ordinary object and is never put into ``sys.modules``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from retia.errors import MissingExtraError
+
+
+class Late:
+    """Stands for a module until one of its names is asked for."""
+
+    def __init__(self, name: str, extra: str | None = None) -> None:
+        self._name = name
+        self._extra = extra
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            module = importlib.import_module(self._name)
+        except ModuleNotFoundError as error:
+            if self._extra is None or error.name != self._name.split(".")[0]:
+                raise
+            raise MissingExtraError(
+                f"This needs {self._name.split('.')[0]}, which is not installed.",
+                fix=f"pip install 'retia[{self._extra}]'",
+            ) from None
+        self.__dict__.update({k: v for k, v in vars(module).items() if not k.startswith("_")})
+        return getattr(module, name)
+
+    def __repr__(self) -> str:
+        return f"<late module {self._name}>"
+
+
+if TYPE_CHECKING:
+    import numpy
+    from PIL import Image as pillow_image
+    from PIL import ImageOps as pillow_ops
+else:
+    numpy = Late("numpy")
+    pillow_image = Late("PIL.Image")
+    pillow_ops = Late("PIL.ImageOps")
+
+pyplot: Any = Late("matplotlib.pyplot", extra="plots")

@@ -1,0 +1,50 @@
+"""Random numbers as a pure function of what they are for.
+
+A counter hash in whole-number tensor operations: the same numbers on every device, for every number of
+workers and in every order of computation. No global generator is read or set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from retia._torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_MASK = 0xFFFFFFFF
+
+
+def key(*parts: object) -> int:
+    """A 64-bit number from anything that has a text."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "little")
+
+
+def uniform(seed: int, step: int, path: str, rows: Tensor, shape: Sequence[int]) -> Tensor:
+    """Numbers in [0, 1) of shape (rows, *shape), each from (seed, step, path, row, unit) alone.
+
+    Args:
+        seed: of the run.
+        step: of the training.
+        path: of the layer.
+        rows: int64, the global number of each example.
+        shape: of one example.
+    """
+    number = key(seed, step, path)
+    low, high = number & _MASK, number >> 32
+    units = torch.arange(math.prod(shape), device=rows.device)
+    row = _mix(_mix((rows & _MASK) ^ low) ^ ((rows >> 32) & _MASK) ^ high)
+    mixed = _mix(_mix((units ^ row.unsqueeze(1)) & _MASK) ^ (high >> 7))
+    return ((mixed >> 8).to(torch.float32) * 2.0**-24).reshape(rows.shape[0], *shape)
+
+
+def _mix(x: Tensor) -> Tensor:
+    """A bijection of 32-bit numbers that moves every bit to every other (multiply, shift, xor)."""
+    x = ((x ^ (x >> 16)) * 0x21F0AAAD) & _MASK
+    x = ((x ^ (x >> 15)) * 0x735A2D97) & _MASK
+    return x ^ (x >> 15)

@@ -1,0 +1,177 @@
+"""The reference: a net is run by walking its nodes in order and calling ``forward``.
+
+Everything faster is checked against this. Where sizes vary from example to example, the walk carries
+the lengths by name, zeroes what lies beyond them before every layer that mixes along such an axis,
+and hands masks to the layers that ask for one.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from retia._torch import torch
+from retia.engine import draws
+from retia.nets.layer import Layer
+from retia.nets.net import Net
+from retia.nets.wiring import Node, Value, join
+from retia.shapes import Extent
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass
+class Run:
+    """What one walk is for.
+
+    Attributes:
+        training: dropout, augmentation and batch statistics are active.
+        seed: of all random draws.
+        step: number of the training step, part of every draw's key.
+        rows: the global number of each example of the batch, part of every draw's key.
+        lengths: for every name of a varying size, its value in each example.
+        inference: paths below which the net behaves as in inference even in training.
+    """
+
+    training: bool = False
+    seed: int = 0
+    step: int = 0
+    rows: Tensor | None = None
+    lengths: Mapping[str, Tensor] = field(default_factory=dict)
+    inference: Callable[[str], bool] = lambda path: False
+    updates: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass
+class Moment:
+    """What a layer may ask of the walk while it computes."""
+
+    run: Run
+    node: Node
+    training: bool
+    batch: int
+    device: torch.device
+    _masks: list[Tensor | None]
+
+    def mask(self, input: int = 0) -> Tensor | None:
+        """True where an input is real and not padding, broadcastable to it; None where nothing varies."""
+        return self._masks[input]
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Random numbers in [0, 1), a pure function of seed, step, layer, example and unit."""
+        rows = self.run.rows
+        if rows is None:
+            rows = torch.arange(like.shape[0], device=like.device)
+        return draws.uniform(self.run.seed, self.run.step, self.node.path, rows, like.shape[1:])
+
+    def update(self, name: str, value: Tensor) -> None:
+        """Give an array that is not learned (a running statistic) its next value."""
+        self.run.updates[join(self.node.key, name)] = value.detach()
+
+
+def walk(
+    net: Net, inputs: Mapping[str, Tensor], arrays: Mapping[str, Tensor], run: Run | None = None
+) -> dict[str, Tensor]:
+    """Compute a net's outputs for a batch.
+
+    Args:
+        net: any net.
+        inputs: by port, batch first, as the ports take them (codecs have done their work).
+        arrays: by path.
+        run: training or inference, lengths, draws.
+    Returns:
+        Outputs by port, batch first.
+    """
+    outputs = walk_values(net, inputs, arrays, run or Run(), net.wiring.outputs.values())
+    return {name: outputs[value] for name, value in net.wiring.outputs.items()}
+
+
+def walk_values(
+    net: Net, inputs: Mapping[str, Tensor], arrays: Mapping[str, Tensor], run: Run, wanted: Any
+) -> dict[Value, Tensor]:
+    """Compute some of a net's values, by their names in the wiring; only what they need is run."""
+    values: dict[Value, Any] = {("", name): tensor for name, tensor in inputs.items()}
+    first = next(iter(inputs.values()), None)
+    batch = 1 if first is None else first.shape[0]
+    device = torch.device("cpu") if first is None else first.device
+    wanted = set(wanted)
+    for node, dead in _schedule(net, frozenset(wanted)):
+        given = [values[source] for source in node.sources]
+        masks = _masks(net, node, given, run.lengths)
+        moment = Moment(run, node, run.training and not run.inference(node.path), batch, device, masks)
+        results = step(node, given, _own(node, arrays), moment)
+        values.update(zip(node.outputs, results, strict=True))
+        for value in dead:
+            del values[value]
+    return {value: values[value] for value in wanted}
+
+
+def step(node: Node, given: list[Any], own: Mapping[str, Tensor], moment: Moment) -> tuple[Tensor, ...]:
+    """Run one layer."""
+    for position, mask in enumerate(moment._masks):
+        if mask is not None and _mixes(node, position):
+            given[position] = torch.where(mask, given[position], given[position].new_zeros(()))
+    extra = {"moment": moment} if _asks(type(node.layer)) else {}
+    result = node.layer.forward(*given, **own, **extra)
+    return result if isinstance(result, tuple) else (result,)
+
+
+@lru_cache(maxsize=512)
+def _asks(kind: type[Layer]) -> bool:
+    return "moment" in inspect.signature(kind.forward).parameters
+
+
+def _own(node: Node, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: arrays[join(node.key, name)] for name in node.layer.owns()}
+
+
+def _mixes(node: Node, position: int) -> bool:
+    return any(node.layer.role(dim) == "mix" for dim in node.signature.inputs[position].dims)
+
+
+def _schedule(net: Net, wanted: frozenset[Value]) -> list[tuple[Node, tuple[Value, ...]]]:
+    plans = net.__dict__.setdefault("_schedules", {})
+    if wanted not in plans:
+        plans[wanted] = _plan(net, wanted)
+    return plans[wanted]  # type: ignore[no-any-return]
+
+
+def _plan(net: Net, wanted: frozenset[Value]) -> list[tuple[Node, tuple[Value, ...]]]:
+    alive = set(wanted)
+    kept: list[tuple[Node, tuple[Value, ...]]] = []
+    for node in reversed(net.wiring.nodes):
+        if not alive & set(node.outputs):
+            continue
+        last = {source for source in node.sources if source not in alive and source[0] != ""}
+        unused = {value for value in node.outputs if value not in alive}
+        alive |= set(node.sources)
+        kept.append((node, tuple(last | unused)))
+    return kept[::-1]
+
+
+def _masks(net: Net, node: Node, given: list[Any], lengths: Mapping[str, Tensor]) -> list[Tensor | None]:
+    if not lengths:
+        return [None] * len(given)
+    return [
+        mask_of(net.solution.shape(source), tensor, lengths)
+        for source, tensor in zip(node.sources, given, strict=True)
+    ]
+
+
+def mask_of(shape: Any, tensor: Tensor, lengths: Mapping[str, Tensor]) -> Tensor | None:
+    """True where a padded batch is real, broadcastable to it; None where nothing in its shape varies."""
+    mask: Tensor | None = None
+    for axis, size in enumerate(shape or (), 1):
+        if isinstance(size, Extent):
+            length = size.evaluate(lengths)
+            places = torch.arange(tensor.shape[axis], device=tensor.device)
+            one = places < length.to(tensor.device).unsqueeze(1)
+            one = one.reshape(
+                tensor.shape[0], *[tensor.shape[axis] if a == axis else 1 for a in range(1, tensor.dim())]
+            )
+            mask = one if mask is None else mask & one
+    return mask

@@ -1,0 +1,104 @@
+"""The interface of codecs: what stands at a port and converts both ways.
+
+A codec is a value. Its *host half* turns things that people have into compact arrays (``pack``), its
+*device half* is a net that turns those into what the port takes (``device``). The codecs themselves
+live in ``codecs/``; this file knows none of them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from retia.nets import expression
+from retia.nets.settings import settle
+from retia.nets.verbs import CodecVerbs
+from retia.shapes import Shape
+
+if TYPE_CHECKING:
+    from retia._torch import torch
+    from retia.nets.net import Net
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a decoder is asked to answer.
+
+    Attributes:
+        property: ``"decision"``, ``"probabilities"``, ``"entropy"``, or another word of the codec's.
+        top: so many of the best answers instead of one.
+        temperature: above 0; divides the logits of a random draw.
+        ending: ``"softmax"``, ``"log_softmax"`` or ``"sigmoid"`` if the net ends so, else None (logits).
+    """
+
+    property: str = "decision"
+    top: int | None = None
+    temperature: float | None = None
+    ending: str | None = None
+
+
+class Codec(CodecVerbs, ABC):
+    """Converts between things that people have and the array at a port. Leaves are ``@codec`` classes."""
+
+    version: ClassVar[int] = 1
+    kind: ClassVar[str] = "float"
+    properties: ClassVar[tuple[str, ...]] = ("decision",)
+
+    def __post_init__(self) -> None:
+        settle(self)
+        self.validate()
+
+    def validate(self) -> None:
+        """Check settings against each other; for leaves to fill in."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> Shape | None:
+        """Shape of one example at the port; None (or None in places) while it is unknown."""
+
+    @abstractmethod
+    def is_one(self, thing: Any) -> bool:
+        """Whether a thing is one example; else it is a batch."""
+
+    @abstractmethod
+    def pack(self, things: Sequence[Any]) -> torch.Tensor:
+        """Host half: many things to one compact tensor, batch first. Raises ``CodecError``."""
+
+    def device(self) -> Net | None:
+        """Device half: the net from packed arrays to the port's array; None where they are the same."""
+        return None
+
+    @abstractmethod
+    def unpack(self, batch: torch.Tensor, reading: Reading) -> list[Any]:
+        """The port's arrays back to things, one for each row of the batch."""
+
+    def is_fitted(self) -> bool:
+        """Whether nothing is left to learn from data."""
+        return True
+
+    def fit(self, things: Sequence[Any]) -> Codec:
+        """The codec that has learned from training examples what was left open."""
+        return self
+
+    def with_shape(self, shape: Shape | None) -> Codec:
+        """The codec with what the net's inference found for its port filled in."""
+        return self
+
+    def loss(self) -> str:
+        """Name of the loss that suits an output with this codec."""
+        return "mse"
+
+    def pack_target(self, things: Sequence[Any], loss: str) -> torch.Tensor:
+        """Targets for a loss, batch first: as packed, unless the loss wants another form."""
+        return self.pack(things)
+
+    def __repr__(self) -> str:
+        return expression.show(self)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and expression.canonical(self) == expression.canonical(other)
+
+    def __hash__(self) -> int:
+        return hash(expression.canonical(self))

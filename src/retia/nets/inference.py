@@ -1,0 +1,292 @@
+"""Sizes of a whole net, from everything that is known of it, and the errors where that cannot be.
+
+The facts are the layers' signatures, the settings that the user gave, the types declared at ports,
+and the shapes of arrays that are there already. The solver of ``shapes`` joins them; this file says
+what the facts are and tells a conflict in the words of the net.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from retia.errors import Error, ShapeError
+from retia.nets.codec import Codec
+from retia.nets.ports import spec_shape
+from retia.nets.wiring import Declared, Node, Value, Wiring
+from retia.shapes import Conflict, Extent, Fact, Rest, Shape, Solver, Unknown, dimensions
+from retia.shapes.solver import Pattern, describe, expand, find, reasons, shape, value
+
+Terms = dict[str, "Unknown | Rest"]
+
+
+@dataclass
+class Solution:
+    """What is known of a net's sizes: of values, of arrays, and of each layer's own variables."""
+
+    values: dict[Value, Pattern] = field(default_factory=dict)
+    arrays: dict[str, dict[str, Pattern]] = field(default_factory=dict)
+    terms: dict[str, Terms] = field(default_factory=dict)
+    kinds: dict[Value, str] = field(default_factory=dict)
+
+    def shape(self, at: Value) -> Shape | None:
+        """Shape of a value; None while its rank is unknown."""
+        return shape(self.values[at])
+
+    def array_shape(self, key: str, name: str) -> Shape | None:
+        """Shape of an array."""
+        return shape(self.arrays[key][name])
+
+    def describe_array(self, key: str, name: str) -> str:
+        """Shape of an array in words, with the names of sizes that are unknown."""
+        return describe(self.arrays[key][name])
+
+    def sizes(self, path: str) -> dict[str, Any]:
+        """What a layer's signature variables are here."""
+        terms = self.terms[path]
+        return {
+            name: value(term) if isinstance(term, Unknown) else shape((term,))
+            for name, term in terms.items()
+        }
+
+    def varying(self, at: Value) -> bool:
+        """Whether a value's shape varies from example to example."""
+        return any(isinstance(size, Extent) for size in self.shape(at) or ())
+
+
+@dataclass(frozen=True)
+class Site:
+    """The place that a fact speaks of, to tell a conflict in its words."""
+
+    node: Node | None
+    what: str
+    port: str = ""
+    source: Value = ("", "")
+    declared: Declared | None = None
+
+
+def infer(wiring: Wiring) -> Solution:
+    """Solve a wiring. Raises ``ShapeError`` where its facts contradict each other."""
+    return _Inference(wiring).run()
+
+
+class _Inference:
+    def __init__(self, wiring: Wiring) -> None:
+        self.wiring = wiring
+        self.solver = Solver()
+        self.solution = Solution()
+
+    def run(self) -> Solution:
+        for name in self.wiring.inputs:
+            self.solution.values[("", name)] = (Rest(f"*{name}"),)
+        try:
+            for declared in self.wiring.declared:
+                if declared.side == "input" and declared.value[0] == "":
+                    self._declare(declared)
+            for node in self.wiring.nodes:
+                self._place(node)
+            for declared in self.wiring.declared:
+                if declared.side == "output" or declared.value[0] != "":
+                    self._declare(declared)
+            self.solver.solve()
+        except Conflict as conflict:
+            raise self._tell(conflict) from None
+        self._find_kinds()
+        for node in self.wiring.nodes:
+            self._check_varying(node)
+        return self.solution
+
+    def _place(self, node: Node) -> None:
+        terms: Terms = {}
+        self.solution.terms[node.path] = terms
+        site = Site(node, "settings")
+        for term, source in zip(node.signature.inputs, node.sources, strict=True):
+            pattern = _pattern(term.dims, terms)
+            fact = Fact("", quiet=True, site=Site(node, "edge", term.name, source))
+            self.solver.unify(pattern, self.solution.values[source], fact)
+        for term, at in zip(node.signature.outputs, node.outputs, strict=True):
+            self.solution.values[at] = _pattern(term.dims, terms)
+        self._place_arrays(node, terms)
+        for name, size in node.layer.sizes().items():
+            if size is None:
+                continue
+            fact = Fact(f"{node.label} says so", site=site)
+            known: Any = size if isinstance(size, tuple) else (size,)
+            known = tuple(Unknown(name) if s is None else s for s in known)
+            self.solver.unify((_term(name, terms),), known, fact)
+        for name in node.layer.solves:
+            _term(name, terms)
+        if node.layer.solves:
+            self.solver.hook(_hook(node), terms, f"{node.label} makes it so", Site(node, "hook"))
+
+    def _place_arrays(self, node: Node, terms: Terms) -> None:
+        first = node.key not in self.solution.arrays
+        patterns = self.solution.arrays.setdefault(node.key, {})
+        for name, array in node.layer.owns().items():
+            pattern = _pattern(dimensions(array.shape), terms)
+            if first:
+                patterns[name] = pattern
+            else:
+                fact = Fact(f"{node.label} is shared with {node.key}", site=Site(node, "shared", name))
+                self.solver.unify(pattern, patterns[name], fact)
+            held = node.layer.held.get(name)
+            if held is not None:
+                text = f"{node.label}'s {name} was made with shape {tuple(held.shape)}"
+                self.solver.unify(pattern, tuple(held.shape), Fact(text, site=Site(node, "array", name)))
+
+    def _declare(self, declared: Declared) -> None:
+        wanted = spec_shape(declared.spec)
+        if wanted is None:
+            return
+        port = declared.port if declared.port not in ("input", "output") else declared.side
+        whose = f"{declared.path}'s" if declared.path else "the"
+        text = f"{whose} {port if port == declared.side else f'{declared.side} {port}'} is {declared.spec!r}"
+        pattern = tuple(Unknown("?") if size is None else size for size in wanted)
+        fact = Fact(text, site=Site(None, "declared", declared=declared))
+        self.solver.unify(self.solution.values[declared.value], pattern, fact)
+
+    # Kinds ----------------------------------------------------------------------------------------
+
+    def _find_kinds(self) -> None:
+        kinds = self.solution.kinds
+        for declared in self.wiring.declared:
+            if isinstance(declared.spec, Codec):
+                kinds.setdefault(declared.value, declared.spec.kind)
+        for nodes in (self.wiring.nodes, self.wiring.nodes[::-1], self.wiring.nodes):
+            for node in nodes:
+                self._spread_kinds(node, kinds)
+
+    def _spread_kinds(self, node: Node, kinds: dict[Value, str]) -> None:
+        rules = node.layer.kinds
+        inputs = list(zip(node.signature.inputs, node.sources, strict=True))
+        outputs = list(zip(node.signature.outputs, node.outputs, strict=True))
+        free = [at for term, at in inputs + outputs if rules.get(term.name, rules.get("*", "float")) == "same"]
+        agreed = next((kinds[at] for at in free if at in kinds), None)
+        for term, at in inputs + outputs:
+            rule = rules.get(term.name, rules.get("*", "float"))
+            rule = agreed if rule == "same" else rule
+            if rule is None or rule == "any":
+                continue
+            known = kinds.setdefault(at, rule)
+            if known == "float" and rule == "int" and (term, at) in inputs:
+                raise ShapeError(
+                    f"{node.label} takes whole numbers at {term.name}, but {self._giver(at)} gives real ones.",
+                    path=node.path,
+                    expected="int",
+                    got="float",
+                )
+
+    def _check_varying(self, node: Node) -> None:
+        for term, at in zip(node.signature.inputs, node.sources, strict=True):
+            sizes = self.solution.shape(at)
+            if sizes is None or not any(isinstance(size, Extent) for size in sizes):
+                continue
+            for position, name in enumerate(_axis_names(term.dims, len(sizes))):
+                size = sizes[position]
+                if isinstance(size, Extent) and node.layer.role(name) == "refuse":
+                    raise ShapeError(
+                        f"{node.label}: axis {position} of its {term.name} varies from example to example "
+                        f"({size}), and it cannot treat each example by its own length there.",
+                        because=list(reasons(self.solution.values[at][0])),
+                        fix="pool or take a part along that axis first, or give it a fixed size",
+                        path=node.path,
+                        got=size,
+                    )
+
+    # Errors ---------------------------------------------------------------------------------------
+
+    def _tell(self, conflict: Conflict) -> Error:
+        site = conflict.fact.site
+        because = self._because(conflict)
+        expected, got = describe(conflict.left), describe(conflict.right)
+        path = None
+        fix = None
+        if isinstance(site, Site) and site.node is not None:
+            path = site.node.path
+            message = f"{site.node.label}: {expected} cannot be {got}."
+            if site.what == "edge":
+                port = "" if len(site.node.sources) == 1 else f" at {site.port}"
+                giver = self._giver(site.source)
+                message = f"{site.node.label} takes {expected}{port}, but {giver} gives {got}."
+            elif site.what == "array":
+                message = (
+                    f"{site.node.label}: its {site.port} would have shape {expected} here, "
+                    f"but it was made with {got}."
+                )
+                only = path or site.port
+                fix = f"net.init(only={only!r}) makes new arrays; or keep the part that fitted them"
+            elif site.what == "shared":
+                message = f"{site.node.label} shares {site.port} with {site.node.key}: {got} there, {expected} here."
+        elif isinstance(site, Site) and site.declared is not None:
+            declared = site.declared
+            path = declared.path
+            giver = self._giver(declared.value)
+            where = f"{declared.path}: its" if declared.path else "The net's"
+            message = f"{where} {declared.side} is {declared.spec!r}, which is {got}, but {giver} gives {expected}."
+        else:
+            message = f"{expected} cannot be {got}."
+        return ShapeError(message, because=because, fix=fix, path=path, expected=expected, got=got)
+
+    def _because(self, conflict: Conflict) -> list[str]:
+        lines = []
+        if conflict.clash is None:
+            return [conflict.fact.text] if conflict.fact.text and not conflict.fact.quiet else []
+        for item, whole in zip(conflict.clash, (conflict.left, conflict.right), strict=True):
+            told = [*reasons(item)] or [*_reasons_of_all(whole)] or [conflict.fact.text]
+            lines += [f"{_number(item)} because {text}" for text in told[:4] if text]
+        return lines
+
+    def _giver(self, at: Value) -> str:
+        node = self.wiring.producer(at)
+        if node is not None:
+            return node.label
+        return "the input" if at[1] == "input" else f"the input {at[1]!r}"
+
+
+def _number(item: Any) -> str:
+    found = find(item)
+    return found.label if isinstance(found, Unknown | Rest) else str(found)
+
+
+def _reasons_of_all(pattern: Pattern) -> list[str]:
+    told: list[str] = []
+    for item in pattern:
+        told += [text for text in reasons(item) if text not in told]
+    return told
+
+
+def _term(name: str, terms: Terms) -> Unknown | Rest:
+    if name not in terms:
+        terms[name] = Rest(name) if name.startswith("*") else Unknown(name)
+    return terms[name]
+
+
+def _pattern(dims: tuple[str, ...], terms: Terms) -> Pattern:
+    return tuple(int(dim) if dim.isdigit() else _term(dim, terms) for dim in dims)
+
+
+def _axis_names(dims: tuple[str, ...], rank: int) -> list[str]:
+    names: list[str] = []
+    for dim in dims:
+        names += [dim] * (rank - len(dims) + 1) if dim.startswith("*") else [dim]
+    return names
+
+
+def _hook(node: Node) -> Any:
+    def hook(known: Any) -> Any:
+        try:
+            return node.layer.solve(known)
+        except ShapeError as error:
+            raise ShapeError(
+                f"{node.label}: {error.message}",
+                because=error.because,
+                fix=error.fix,
+                path=node.path,
+                expected=error.expected,
+                got=error.got,
+            ) from None
+
+    return hook
+
+
+__all__ = ["Site", "Solution", "Terms", "expand", "infer"]

@@ -1,0 +1,138 @@
+"""How arrays start: methods of initialisation, all of them PyTorch's own, drawn on the CPU.
+
+Each array has its own stream of random numbers, a pure function of the seed and the array's path, so
+that a change elsewhere in the net does not change it and every device starts alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from retia._torch import torch
+from retia.errors import ArgumentError, did_you_mean
+from retia.nets import expression, registry
+from retia.nets.settings import declared, make, real, setting, settings_of, settle
+
+METHODS = {
+    "kaiming_uniform": "kaiming_uniform_", "kaiming_normal": "kaiming_normal_",
+    "xavier_uniform": "xavier_uniform_", "xavier_normal": "xavier_normal_",
+    "orthogonal": "orthogonal_", "normal": "normal_", "truncated_normal": "trunc_normal_",
+    "uniform": "uniform_", "zeros": "zeros_", "ones": "ones_", "identity": "eye_", "constant": "constant_",
+}  # fmt: skip
+
+ALIASES = {
+    "kaiming": "kaiming_uniform", "he": "kaiming_uniform", "he_uniform": "kaiming_uniform",
+    "he_normal": "kaiming_normal", "xavier": "xavier_uniform", "glorot": "xavier_uniform",
+    "glorot_uniform": "xavier_uniform", "glorot_normal": "xavier_normal", "trunc_normal": "truncated_normal",
+    "eye": "identity",
+}  # fmt: skip
+
+
+
+def _method(name: str, value: Any) -> str:
+    value = ALIASES.get(value, value) if isinstance(value, str) else value
+    if value not in METHODS:
+        raise ArgumentError(
+            f"{name} is one of {', '.join(METHODS)}; got {value!r}.{did_you_mean(str(value), METHODS)}",
+            got=value,
+        )
+    return str(value)
+
+
+@declared
+class Initial:
+    """A way to start an array.
+
+    Args:
+        method: ``"kaiming_uniform"`` (default of weights), ``"kaiming_normal"``, ``"xavier_uniform"``,
+            ``"xavier_normal"``, ``"orthogonal"``, ``"normal"``, ``"truncated_normal"`` (cut at 2 standard
+            deviations), ``"uniform"``, ``"zeros"``, ``"ones"``, ``"identity"``, ``"constant"``.
+        mean: of normal draws.
+        std: standard deviation of normal draws, above 0.
+        low: least of uniform draws.
+        high: greatest of uniform draws.
+        gain: factor of Xavier and orthogonal draws.
+        value: of a constant.
+    Source: He et al. 2015 (Kaiming), Glorot and Bengio 2010 (Xavier), Saxe et al. 2014 (orthogonal);
+        computed by ``torch.nn.init``. Kaiming takes the gain of ReLU, the square root of 2, and fan-in.
+    Example:
+        >>> import retia as rt
+        >>> rt.Linear(3, input=2, init=rt.Initial("normal", std=0.02)).init().arrays["weight"].shape
+        torch.Size([3, 2])
+    """
+
+    version = 1
+    method: str = setting("kaiming_uniform", _method)
+    mean: float = setting(0.0, real())
+    std: float = setting(1.0, real(0))
+    low: float = setting(0.0, real())
+    high: float = setting(1.0, real())
+    gain: float = setting(1.0, real())
+    value: float = setting(0.0, real())
+
+    def __post_init__(self) -> None:
+        settle(self)
+        if self.low > self.high:
+            raise ArgumentError(f"Initial: low is {self.low}, above high, {self.high}.")
+
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+        """A new float32 array on the CPU."""
+        array = torch.empty(shape)
+        if array.numel() == 0:
+            return array
+        draw = getattr(torch.nn.init, METHODS[self.method])
+        if self.method.startswith("kaiming") and array.dim() < 2:
+            return array.uniform_(-1, 1, generator=generator) / max(array.numel(), 1) ** 0.5
+        if self.method in ("zeros", "ones", "identity"):
+            return draw(array)  # type: ignore[no-any-return]
+        if self.method == "constant":
+            return array.fill_(self.value)
+        return draw(array, generator=generator, **self._keywords())  # type: ignore[no-any-return]
+
+    def _keywords(self) -> dict[str, Any]:
+        if self.method.startswith("kaiming"):
+            return {"nonlinearity": "relu"}
+        if self.method in ("normal", "truncated_normal"):
+            cut = {"a": self.mean - 2 * self.std, "b": self.mean + 2 * self.std}
+            return {"mean": self.mean, "std": self.std, **(cut if self.method != "normal" else {})}
+        if self.method == "uniform":
+            return {"a": self.low, "b": self.high}
+        return {"gain": self.gain}
+
+    def settings(self) -> dict[str, Any]:
+        """All settings, as JSON stores them."""
+        return settings_of(self)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Initial:
+        """The value of these settings."""
+        return make(cls, settings)
+
+    def __repr__(self) -> str:
+        return expression.show(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Initial) and self.settings() == other.settings()
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+registry.register(Initial)
+
+
+def read_initial(name: str, value: Any) -> Initial:
+    """A method by name or as a value."""
+    if isinstance(value, Initial):
+        return value
+    if isinstance(value, str):
+        return Initial(_method(name, value))
+    raise ArgumentError(f"{name} is a method's name or rt.Initial(...); got {value!r}.", got=value)
+
+
+def stream(seed: int, path: str) -> torch.Generator:
+    """The random numbers of one array: a pure function of the seed and the path."""
+    digest = hashlib.sha256(f"{seed}/{path}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

@@ -1,0 +1,123 @@
+"""The methods of nets and codecs that reach a higher room, by name, when they are called.
+
+This is the one inversion of the direction of imports: a net can be called, saved and looked at,
+without its room knowing how. Each method is one line; what it does is written where it is done.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from retia._torch import torch
+
+
+def _reach(room: str, name: str) -> Callable[..., Any]:
+    return getattr(import_module(f"retia.{room}"), name)  # type: ignore[no-any-return]
+
+
+class NetVerbs:
+    """What a net can do beyond being a value."""
+
+    def __call__(
+        self,
+        *things: Any,
+        top: int | None = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+        batch_size: int | None = None,
+    ) -> Any:
+        """Run the net, always as in inference; one example or many, by the ports' types.
+
+        Args:
+            things: the input (a dict by port where there are several), then, if wanted, the property
+                that the decoder answers: ``None`` for the raw tensor, ``"probabilities"``, ``"logits"``...
+                Wires of a graph instead of things extend the graph.
+            top: so many of the best answers, with their probabilities.
+            temperature: above 0, of a random draw (property ``"sample"``).
+            seed: of a random draw.
+            batch_size: examples at once; by default as many as fit comfortably.
+        Returns:
+            What the output's codec decodes to, one for one example, a list for a batch; the tensor where
+            there is no codec; a named result where there are several outputs.
+        Raises:
+            ArraysError: arrays are missing. CodecError: the input cannot be encoded.
+        Example:
+            >>> import retia as rt
+            >>> rt.Chain(rt.ReLU(), input=3)([-1.0, 0.0, 2.0])
+            tensor([0., 0., 2.])
+        """
+        return _reach("engine.call", "call")(
+            self, things, top=top, temperature=temperature, seed=seed, batch_size=batch_size
+        )
+
+    def one(self, thing: Any, *property: Any, **how: Any) -> Any:
+        """Run the net on one example, whatever it looks like."""
+        return _reach("engine.call", "call")(self, (thing, *property), many=False, **how)
+
+    def batch(self, things: Any, *property: Any, **how: Any) -> Any:
+        """Run the net on a batch of examples, whatever it looks like."""
+        return _reach("engine.call", "call")(self, (things, *property), many=True, **how)
+
+    def grad(self, thing: Any, wrt: Any = None, *, of: Any = None) -> Any:
+        """Derivatives of the output's sum (or of ``of(outputs)``) at an input, by input ports or arrays.
+
+        Args:
+            thing: the input, as in a call.
+            wrt: a port's name, an array's path, or a list of these (then a dict comes back); the only
+                input where it is left out.
+            of: the scalar whose derivative is wanted, as a function of the output tensor.
+        Returns:
+            Tensors of the shape of what they are derivatives by; by an input, one for each example.
+        Example:
+            >>> import retia as rt
+            >>> rt.Sigmoid(input=()).grad(0.0)
+            tensor(0.2500)
+        """
+        return _reach("engine.call", "grad")(self, thing, wrt, of)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the net into one safetensors file, atomically. ``rt.load`` reads it back."""
+        _reach("formats.file", "save")(self, path)
+
+    def table(self, width: int | None = None) -> str:
+        """The table of layers, shapes and counts, so many characters wide."""
+        return _reach("view.text", "table")(self, width)  # type: ignore[no-any-return]
+
+    def show(self) -> None:
+        """Print the table."""
+        _reach("view.text", "show")(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Mapping[str, str]:
+        return _reach("view.notebook", "mimebundle")(self)  # type: ignore[no-any-return]
+
+    def look(self, thing: Any = None) -> None:
+        """Open the page on which the net is seen at work. Not there yet."""
+        _reach("view.text", "not_yet")("net.look", "the studio")
+
+
+class CodecVerbs:
+    """What a codec can do without a net."""
+
+    def encode(self, thing: Any) -> torch.Tensor:
+        """One thing, or a batch of them, to what the net's port takes.
+
+        Example:
+            >>> import retia as rt
+            >>> rt.Classes(["cat", "dog"]).encode("dog")
+            tensor(1)
+        """
+        return _reach("engine.call", "encode")(self, thing)  # type: ignore[no-any-return]
+
+    def decode(self, array: Any, property: str = "decision", *, top: int | None = None) -> Any:
+        """One array of the port, or a batch of them, back to things.
+
+        Example:
+            >>> import retia as rt
+            >>> rt.Classes(["cat", "dog"]).decode([0.1, 0.9])
+            'dog'
+        """
+        return _reach("engine.call", "decode")(self, array, property, top)

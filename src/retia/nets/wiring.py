@@ -1,0 +1,129 @@
+"""A net laid flat: its layers in the order of computation, and which value feeds which.
+
+Every net, however nested, is laid out once into a ``Wiring``. Inference, the engine, files, diagrams
+and export read this; none of them needs to know of chains and graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from retia.errors import StructureError
+from retia.nets.ports import Spec, specs
+from retia.shapes import Signature
+
+if TYPE_CHECKING:
+    from retia.nets.layer import Layer
+    from retia.nets.net import Net
+
+Value: TypeAlias = "tuple[str, str]"
+"""What a wire carries: the path of the layer that gives it ("" for the net's inputs), and the port."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One layer in its place.
+
+    Attributes:
+        path: where it stands, ``"block.conv"``; ``""`` if the net is one layer.
+        layer: what stands there.
+        sources: the value at each of its inputs, in the order of its signature.
+        key: the path under which its arrays are kept (another one's, where they are shared).
+        signature: its ports, for as many inputs as it has here.
+    """
+
+    path: str
+    layer: Layer
+    sources: tuple[Value, ...]
+    key: str
+    signature: Signature
+
+    @property
+    def outputs(self) -> tuple[Value, ...]:
+        """The values it gives."""
+        return tuple((self.path or "*", term.name) for term in self.signature.outputs)
+
+    @property
+    def label(self) -> str:
+        """Path and expression, as errors name it."""
+        return f"{self.path} ({self.layer.brief})" if self.path else self.layer.brief
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A type that some part of the net declares for one of its ports."""
+
+    path: str
+    side: str
+    port: str
+    value: Value
+    spec: Spec
+
+
+@dataclass
+class Wiring:
+    """The flat form of a net. ``ends[path]`` and ``starts[path]`` are the values at a part's ports."""
+
+    inputs: tuple[str, ...] = ()
+    outputs: dict[str, Value] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    declared: list[Declared] = field(default_factory=list)
+    starts: dict[str, dict[str, Value]] = field(default_factory=dict)
+    ends: dict[str, dict[str, Value]] = field(default_factory=dict)
+    _shared: dict[str, tuple[str, Any]] = field(default_factory=dict)
+
+    def place(self, net: Net, path: str, key: str, sources: Mapping[str, Value]) -> dict[str, Value]:
+        """Lay a part of the net; ``sources`` are the values at its input ports."""
+        self.starts[path] = dict(sources)
+        for port, spec in specs(net.input, tuple(sources), "input").items():
+            self.declared.append(Declared(path, "input", port, sources[port], spec))
+        outputs = net.lay(self, path, key, sources)
+        self.ends[path] = outputs
+        for port, spec in specs(net.output, tuple(outputs), "output").items():
+            self.declared.append(Declared(path, "output", port, outputs[port], spec))
+        return outputs
+
+    def add(self, layer: Layer, path: str, key: str, sources: Mapping[str, Value]) -> dict[str, Value]:
+        """Lay one layer."""
+        node = Node(path, layer, tuple(sources.values()), key, layer.ports(len(sources)))
+        self.nodes.append(node)
+        return {term.name: value for term, value in zip(node.signature.outputs, node.outputs, strict=True)}
+
+    def share(self, name: str, net: Net, path: str, key: str) -> str:
+        """The key of what is shared under a name: that of its first place."""
+        first, known = self._shared.setdefault(name, (key, net))
+        if known is not net and known.expression_hash != net.expression_hash:
+            raise StructureError(
+                f"{path}: Shared({name!r}) is {net!r} here and {known!r} at {first}.",
+                fix="give one of them another name",
+                path=path,
+            )
+        return first
+
+    def needed(self) -> list[Node]:
+        """The nodes that the outputs depend on, in order."""
+        wanted = set(self.outputs.values())
+        kept = []
+        for node in reversed(self.nodes):
+            if wanted & set(node.outputs):
+                wanted |= set(node.sources)
+                kept.append(node)
+        return kept[::-1]
+
+    def producer(self, value: Value) -> Node | None:
+        """The node that gives a value; None for an input of the net."""
+        return next((node for node in self.nodes if value in node.outputs), None)
+
+
+def join(path: str, name: str) -> str:
+    """A path one step deeper."""
+    return f"{path}.{name}" if path else name
+
+
+def lay_out(net: Net) -> Wiring:
+    """The wiring of a whole net."""
+    wiring = Wiring(inputs=net.input_names())
+    wiring.outputs = wiring.place(net, "", "", {name: ("", name) for name in wiring.inputs})
+    return wiring

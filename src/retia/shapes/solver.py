@@ -1,0 +1,224 @@
+"""The solver: sizes inferred both ways, with the reason of every one.
+
+Unknown sizes (``Unknown``) point to what they equal, stars (``Rest``) to a run of sizes. Joining two
+shapes strips what is equal at both ends; what stays open is kept and tried again; layers' hooks for
+arithmetic are repeated until nothing changes. Each binding keeps the ``Fact`` that made it, which is
+what ``why`` and the errors tell. Nothing here knows of layers or nets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from retia.shapes.dims import Extent, Shape, Size, show
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Why something holds: a sentence, the terms it was drawn from, and the place it speaks of."""
+
+    text: str
+    parents: tuple[Unknown | Rest, ...] = ()
+    quiet: bool = False
+    site: object = None
+
+
+@dataclass(eq=False)
+class Unknown:
+    """One size that may become known."""
+
+    label: str
+    bound: Unknown | Size | None = None
+    fact: Fact | None = None
+
+
+@dataclass(eq=False)
+class Rest:
+    """A run of sizes (a star in a signature) whose length may become known."""
+
+    label: str
+    bound: Pattern | None = None
+    fact: Fact | None = None
+
+
+Item: TypeAlias = "int | Extent | Unknown | Rest"
+Pattern: TypeAlias = "tuple[Item, ...]"
+Known: TypeAlias = "dict[str, Size | Shape | None]"
+Hook: TypeAlias = Callable[[Known], "Mapping[str, Size | Shape | None]"]
+
+
+class Conflict(Exception):
+    """Two things that cannot be equal: whole shapes, or a size of them."""
+
+    def __init__(self, left: Pattern, right: Pattern, fact: Fact, clash: tuple[Item, Item] | None) -> None:
+        super().__init__(fact.text)
+        self.left = left
+        self.right = right
+        self.fact = fact
+        self.clash = clash
+
+
+@dataclass
+class Solver:
+    """Holds what is known of a net's sizes while it is being found out."""
+
+    _open: list[tuple[Pattern, Pattern, Fact]] = field(default_factory=list)
+    _hooks: list[tuple[Hook, Mapping[str, Unknown | Rest], str, object]] = field(default_factory=list)
+    _changes: int = 0
+
+    def hook(self, hook: Hook, terms: Mapping[str, Unknown | Rest], text: str, site: object) -> None:
+        """Add arithmetic: a function from what is known of ``terms`` to what follows for them."""
+        self._hooks.append((hook, terms, text, site))
+        self._run(*self._hooks[-1])
+
+    def unify(self, left: Pattern, right: Pattern, fact: Fact) -> None:
+        """Two shapes are equal, because of ``fact``. Raises ``Conflict`` where they cannot be."""
+        try:
+            if not self._join(left, right, fact):
+                self._open.append((left, right, fact))
+        except _Clash as clash:
+            raise Conflict(left, right, fact, clash.pair) from None
+
+    def solve(self) -> None:
+        """Repeat what is open until nothing changes."""
+        while True:
+            before = self._changes
+            waiting, self._open = self._open, []
+            for left, right, fact in waiting:
+                self.unify(left, right, fact)
+            for hooked in self._hooks:
+                self._run(*hooked)
+            if self._changes == before:
+                return
+
+    def _run(self, hook: Hook, terms: Mapping[str, Unknown | Rest], text: str, site: object) -> None:
+        known: Known = {
+            name: value(term) if isinstance(term, Unknown) else shape((term,))
+            for name, term in terms.items()
+        }
+        parents = tuple(
+            term for name, term in terms.items() if known[name] is not None and known[name] != ()
+        )
+        for name, found in hook(known).items():
+            term = terms[name]
+            drawn_from = tuple(parent for parent in parents if parent is not term)
+            fact = Fact(text, drawn_from, site=site)
+            if isinstance(found, tuple):
+                fresh = tuple(Unknown(f"{name}{i}") if s is None else s for i, s in enumerate(found))
+                self.unify((term,), fresh, fact)
+            elif found is not None:
+                self.unify((term,), (found,), fact)
+
+    def _join(self, left: Pattern, right: Pattern, fact: Fact) -> bool:
+        a, b = expand(left), expand(right)
+        while a and b and not isinstance(a[0], Rest) and not isinstance(b[0], Rest):
+            self._equal(a[0], b[0], fact)
+            a, b = a[1:], b[1:]
+        while a and b and not isinstance(a[-1], Rest) and not isinstance(b[-1], Rest):
+            self._equal(a[-1], b[-1], fact)
+            a, b = a[:-1], b[:-1]
+        if not a and not b:
+            return True
+        if len(a) == len(b) == 1 and a[0] is b[0]:
+            return True
+        for one, other in ((a, b), (b, a)):
+            if len(one) == 1 and isinstance(one[0], Rest):
+                self._bind(one[0], other, fact)
+                return True
+        if not any(isinstance(item, Rest) for item in a + b):
+            raise _Clash(None)
+        for one, other in ((a, b), (b, a)):
+            fixed = sum(not isinstance(item, Rest) for item in other)
+            if not any(isinstance(item, Rest) for item in one) and fixed > len(one):
+                raise _Clash(None)
+        return False
+
+    def _equal(self, a: Item, b: Item, fact: Fact) -> None:
+        left, right = find(a), find(b)
+        if left is right or (not isinstance(left, Unknown) and left == right):
+            return
+        if isinstance(left, Unknown):
+            self._bind(left, right, fact)
+        elif isinstance(right, Unknown):
+            self._bind(right, left, fact)
+        else:
+            raise _Clash((a, b))
+
+    def _bind(self, term: Item, to: object, fact: Fact) -> None:
+        if isinstance(term, Rest) and isinstance(to, tuple) and term in to:
+            raise _Clash(None)
+        self._changes += 1
+        term.bound = to  # type: ignore[union-attr, assignment]
+        term.fact = fact  # type: ignore[union-attr]
+
+
+class _Clash(Exception):
+    def __init__(self, pair: tuple[Item, Item] | None) -> None:
+        super().__init__()
+        self.pair = pair
+
+
+def find(item: Item) -> Item:
+    """The end of the chain of equalities that starts at an item."""
+    while isinstance(item, Unknown) and item.bound is not None:
+        item = item.bound
+    return item
+
+
+def value(item: Item) -> Size | None:
+    """The size that an item is known to have; None while it is open."""
+    found = find(item)
+    return None if isinstance(found, Unknown | Rest) else found
+
+
+def expand(pattern: Sequence[Item]) -> Pattern:
+    """A pattern with its solved stars spread out."""
+    items: list[Item] = []
+    for item in pattern:
+        if isinstance(item, Rest) and item.bound is not None:
+            items += expand(item.bound)
+        else:
+            items.append(find(item) if not isinstance(item, Rest) else item)
+    return tuple(items)
+
+
+def shape(pattern: Sequence[Item]) -> Shape | None:
+    """The shape that a pattern is known to have; None while its rank is open."""
+    items = expand(pattern)
+    if any(isinstance(item, Rest) for item in items):
+        return None
+    return tuple(value(item) for item in items)
+
+
+def describe(pattern: Sequence[Item]) -> str:
+    """A pattern as a person reads it: known sizes, else the names that its author gave."""
+    words = []
+    for item in expand(pattern):
+        words.append(item.label if isinstance(item, Unknown | Rest) else str(item))
+    return "(" + ", ".join(words) + ")"
+
+
+def reasons(item: Item) -> Iterator[str]:
+    """The sentences that led to an item's size, the nearest first, each once."""
+    seen: set[int] = set()
+    told: set[str] = set()
+    queue: list[object] = [item]
+    while queue:
+        term = queue.pop(0)
+        if not isinstance(term, Unknown | Rest) or id(term) in seen:
+            continue
+        seen.add(id(term))
+        if term.fact is not None:
+            if not term.fact.quiet and term.fact.text not in told:
+                told.add(term.fact.text)
+                yield term.fact.text
+            queue += term.fact.parents
+        queue += term.bound if isinstance(term.bound, tuple) else [term.bound]
+
+
+__all__ = [
+    "Conflict", "Fact", "Hook", "Known", "Pattern", "Rest", "Solver", "Unknown",
+    "describe", "expand", "find", "reasons", "shape", "show", "value",
+]  # fmt: skip
