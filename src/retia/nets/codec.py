@@ -30,12 +30,14 @@ class Reading:
         property: ``"decision"``, ``"probabilities"``, ``"entropy"``, or another word of the codec's.
         top: so many of the best answers instead of one.
         temperature: above 0; divides the logits of a random draw.
+        seed: of a random draw; None draws anew each time.
         ending: ``"softmax"``, ``"log_softmax"`` or ``"sigmoid"`` if the net ends so, else None (logits).
     """
 
     property: str = "decision"
     top: int | None = None
     temperature: float | None = None
+    seed: int | None = None
     ending: str | None = None
 
 

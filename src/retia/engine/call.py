@@ -1,0 +1,212 @@
+"""Calling a net: encode, walk, decode. Always as in inference; there is no mode to forget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from retia._torch import torch
+from retia.engine.ending import ending
+from retia.engine.intake import Intake, as_batch, by_port, encode, float_kind, intake
+from retia.engine.walk import Run, mask_of, walk_values
+from retia.errors import ArgumentError, CodecError, ShapeError, UnknownNameError, did_you_mean
+from retia.nets.codec import Codec, Reading
+from retia.nets.net import Net, missing_arrays
+from retia.nets.ports import Port
+from retia.nets.wires import Wire, apply
+from retia.nets.wiring import Value
+from retia.shapes import Extent
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DECISION: Any = "decision"
+CHUNK = 256
+
+
+def call(
+    net: Net,
+    things: tuple[Any, ...],
+    *,
+    top: int | None = None,
+    temperature: float | None = None,
+    seed: int | None = None,
+    batch_size: int | None = None,
+    many: bool | None = None,
+) -> Any:
+    """What ``net(...)`` does; see there."""
+    if any(_is_wire(thing) for thing in things):
+        return apply(net, things[0] if isinstance(things[0], Mapping) else things)
+    if not net.input_names() and not things:
+        things = ({},)
+    if not 1 <= len(things) <= 2:
+        raise ArgumentError(
+            f"A net takes one thing (a dict where it has several inputs), then a property; got {len(things)}."
+        )
+    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+        raise ArgumentError(f"batch_size is a whole number of at least 1; got {batch_size!r}.", got=batch_size)
+    if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
+        raise ArgumentError(f"top is a whole number of at least 1; got {top!r}.", got=top)
+    missing_arrays(net)
+    asked = things[1] if len(things) == 2 else DECISION
+    reading = {"top": top, "temperature": temperature, "seed": seed}
+    parts = [
+        _answer(net, piece, asked, reading) for piece in _pieces(net, things[0], many, batch_size or CHUNK)
+    ]
+    many = parts[0][0]
+    results = {name: _join([part[1][name] for part in parts]) for name in parts[0][1]}
+    if not many:
+        results = {name: result[0] for name, result in results.items()}
+    return results if len(results) > 1 else next(iter(results.values()))
+
+
+def _pieces(net: Net, thing: Any, many: bool | None, size: int) -> Iterator[Intake]:
+    """What was handed over, encoded piece by piece, so that a long list never stands in memory whole."""
+    ports = net.inputs
+    given = by_port(ports, thing)
+    if len(given) == 1 and many is not False:
+        name, items = next(iter(given.items()))
+        codec = ports[name].codec
+        long = codec is not None and isinstance(items, Sequence) and not isinstance(items, str | bytes)
+        if long and len(items) > size and (many or not codec.is_one(items)):  # type: ignore[union-attr]
+            for start in range(0, len(items), size):
+                yield intake(net, items[start : start + size], True)
+            return
+    yield intake(net, thing, many)
+
+
+def _answer(net: Net, taken: Intake, asked: Any, reading: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
+    ports = net.outputs
+    properties = {name: asked.get(name, DECISION) if isinstance(asked, Mapping) else asked for name in ports}
+    endings = {name: ending(net, value) for name, value in net.wiring.outputs.items()}
+    wanted: dict[str, Value] = {
+        name: endings[name][1] if properties[name] == "logits" else value
+        for name, value in net.wiring.outputs.items()
+    }
+    run = Run(lengths=taken.lengths)
+    with torch.no_grad():
+        values = walk_values(net, taken.values, net.arrays.check(), run, wanted.values())
+    answers = {}
+    for name, port in ports.items():
+        batch = _apart(values[wanted[name]], net, taken)
+        property = properties[name]
+        if property in (None, "logits") or (port.codec is None and property == DECISION):
+            answers[name] = _cut(net, wanted[name], batch, taken)
+        elif port.codec is None:
+            raise CodecError(
+                f"The output has no codec that could answer {property!r}.",
+                fix="net(x, None) gives the array; output=rt.Classes(...) gives it a codec",
+            )
+        else:
+            answers[name] = _decoded(port.codec, batch, property, endings[name][0], reading)
+    return taken.many is not False and bool(taken.values), answers
+
+
+def _decoded(codec: Codec, batch: Tensor, property: Any, end: str | None, reading: dict[str, Any]) -> list[Any]:
+    if not isinstance(property, str) or property not in codec.properties:
+        known = [*codec.properties, "logits"]
+        raise CodecError(
+            f"{codec!r} answers {', '.join(map(repr, known))} or None; got {property!r}."
+            + did_you_mean(str(property), known),
+            got=property,
+        )
+    if not codec.is_fitted():
+        raise CodecError(f"{codec!r} has learned nothing yet.", fix="rt.train(net, data), or net(x, None)")
+    return codec.unpack(batch.cpu(), Reading(property=property, ending=end, **reading))
+
+
+def _apart(batch: Tensor, net: Net, taken: Intake) -> Tensor:
+    """The batch in memory of its own: results never alias the net's arrays or what the caller gave."""
+    own = batch.untyped_storage().data_ptr()
+    others = [*net.arrays.check().values(), *taken.values.values()]
+    return batch.clone() if any(own == t.untyped_storage().data_ptr() for t in others) else batch
+
+
+def _cut(net: Net, value: Value, batch: Tensor, taken: Intake) -> Tensor | list[Tensor]:
+    """A batch without its padding: as it is where nothing varies, else one tensor for each example."""
+    shape = net.solution.shape(value) or ()
+    if not taken.lengths or not any(isinstance(size, Extent) for size in shape):
+        return batch
+    rows = []
+    for number in range(len(batch)):
+        lengths = {name: int(each[number]) for name, each in taken.lengths.items()}
+        sizes = [s.evaluate(lengths) if isinstance(s, Extent) else None for s in shape]
+        rows.append(batch[(number, *(slice(0, size) for size in sizes))])
+    return rows
+
+
+def _join(parts: list[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    if all(isinstance(part, torch.Tensor) for part in parts):
+        return torch.cat(parts)
+    return [answer for part in parts for answer in part]
+
+
+def _is_wire(thing: Any) -> bool:
+    if isinstance(thing, Mapping):
+        return any(isinstance(each, Wire) for each in thing.values())
+    return isinstance(thing, Wire)
+
+
+def decode(codec: Codec, array: Any, property: str, top: int | None) -> Any:
+    """One array of a port, or a batch, back to things (``codec.decode``)."""
+    batch = as_batch(array, codec.kind, torch.float32, type(codec).__name__)
+    rank = codec.shape if codec.shape is not None else None
+    if rank is None:
+        raise CodecError(f"{codec!r} has learned nothing yet.")
+    if batch.dim() not in (len(rank), len(rank) + 1):
+        raise CodecError(f"{codec!r} decodes arrays of {len(rank)} axes, or a batch; got {tuple(batch.shape)}.")
+    one = batch.dim() == len(rank)
+    end = "softmax" if codec.loss() == "cross-entropy" else None
+    found = codec.unpack(batch.unsqueeze(0) if one else batch, Reading(property=property, top=top, ending=end))
+    return found[0] if one else found
+
+
+def grad(net: Net, thing: Any, wrt: Any, of: Any) -> Any:
+    """What ``net.grad(...)`` does; see there."""
+    missing_arrays(net)
+    taken = intake(net, thing)
+    arrays = dict(net.arrays.check())
+    names = [wrt] if isinstance(wrt, str) else list(wrt or [])
+    if wrt is None:
+        if len(taken.values) != 1:
+            raise ArgumentError(f"grad: wrt names one of {', '.join(taken.values) or 'its arrays'}.")
+        names = list(taken.values)
+    leaves: dict[str, Tensor] = {}
+    for name in names:
+        home = taken.values if name in taken.values else arrays
+        if name not in home:
+            known = [*taken.values, *arrays]
+            raise UnknownNameError(f"grad: there is no {name!r}.{did_you_mean(name, known)}", path=name)
+        if not home[name].is_floating_point():
+            raise ArgumentError(f"grad: {name} holds whole numbers, which have no derivative.", path=name)
+        leaves[name] = home[name].clone().requires_grad_(True)
+        home[name] = leaves[name]
+    with torch.enable_grad():
+        values = walk_values(net, taken.values, arrays, Run(lengths=taken.lengths), net.wiring.outputs.values())
+        total = _scalar(net, values, taken, of)
+        found = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+    results = {}
+    for name, leaf, each in zip(leaves, leaves.values(), found, strict=True):
+        each = torch.zeros_like(leaf) if each is None else each
+        results[name] = each if taken.many is not False or name not in taken.values else each[0]
+    return results if wrt is not None and not isinstance(wrt, str) else next(iter(results.values()))
+
+
+def _scalar(net: Net, values: Mapping[Value, Tensor], taken: Intake, of: Any) -> Tensor:
+    outputs = {name: values[value] for name, value in net.wiring.outputs.items()}
+    if of is not None:
+        total = of(outputs if len(outputs) > 1 else next(iter(outputs.values())))
+        if not isinstance(total, torch.Tensor) or total.numel() != 1:
+            raise ShapeError("grad: of= answers one number.")
+        return total.reshape(())
+    total = torch.zeros(())
+    for name, value in net.wiring.outputs.items():
+        batch = outputs[name]
+        mask = mask_of(net.solution.shape(value), batch, taken.lengths)
+        total = total.to(batch) + (batch if mask is None else torch.where(mask, batch, 0.0)).sum()
+    return total
+
+
+__all__ = ["Port", "call", "decode", "encode", "float_kind", "grad"]

@@ -1,0 +1,271 @@
+"""What people hand to a net, as the batches that the walk takes: one rule for every port.
+
+A port with a codec asks the codec. A port without one takes arrays of any make (NumPy, PyTorch, lists,
+anything with ``__array__`` or DLPack); whether it is one example or a batch follows from its rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from retia._late import numpy as np
+from retia._torch import torch
+from retia.engine.walk import Run, walk
+from retia.errors import CodecError, ShapeError, StructureError
+from retia.nets.codec import Codec
+from retia.nets.inference import infer
+from retia.nets.net import Net
+from retia.nets.ports import Port
+from retia.nets.wiring import Declared, Wiring
+from retia.shapes import Extent, show
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass
+class Intake:
+    """A batch as the walk takes it.
+
+    Attributes:
+        values: by port, batch first, on the net's device.
+        many: whether a batch was given (else one example).
+        lengths: of varying sizes, by name, one for each example.
+    """
+
+    values: dict[str, Tensor] = field(default_factory=dict)
+    many: bool | None = None
+    lengths: dict[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values()))) if self.values else 1
+
+
+def intake(net: Net, thing: Any, many: bool | None = None) -> Intake:
+    """Encode what was handed to a net.
+
+    Args:
+        net: with all its arrays.
+        thing: one example or a batch; a dict by port where the net has several.
+        many: True or False where the caller says which it is.
+    Raises:
+        CodecError: it cannot be encoded. ShapeError: it has another shape than the port.
+    """
+    taken = Intake(many=many)
+    ports = net.inputs
+    kind, device = float_kind(net), device_of(net)
+    for name, each in by_port(ports, thing).items():
+        port = ports[name]
+        if port.codec is not None:
+            batch = _by_codec(taken, port, each, kind, device)
+        else:
+            batch = _by_rank(taken, port, each, kind, device)
+        if taken.values and len(batch) != len(taken):
+            raise ShapeError(f"{name}: {len(batch)} examples, but {len(taken)} at the other inputs.", path=name)
+        taken.values[name] = batch
+    check_shapes(net, taken.values)
+    return taken
+
+
+def by_port(ports: Mapping[str, Port], thing: Any) -> dict[str, Any]:
+    """What was handed over, by input port."""
+    if len(ports) == 1:
+        name, port = next(iter(ports.items()))
+        if isinstance(thing, Mapping) and set(thing) == {name} and port.codec is None:
+            return dict(thing)
+        return {name: thing}
+    if isinstance(thing, Mapping):
+        if set(thing) == set(ports):
+            return {name: thing[name] for name in ports}
+        raise StructureError(
+            f"The net's inputs are {', '.join(ports)}; got {', '.join(map(str, thing)) or 'nothing'}."
+        )
+    if not ports:
+        return {}
+    raise StructureError(
+        f"The net has {len(ports)} inputs, so it takes one dict.",
+        fix="net({" + ", ".join(f"{name!r}: ..." for name in ports) + "})",
+    )
+
+
+def float_kind(net: Net) -> torch.dtype:
+    """The real type that a net computes in: that of its arrays, float32 if it has none."""
+    return next((t.dtype for t in net.arrays.values() if t.is_floating_point()), torch.float32)
+
+
+def device_of(net: Net) -> torch.device:
+    """Where a net's arrays live."""
+    return next((t.device for t in net.arrays.values()), torch.device("cpu"))
+
+
+def on_device_half(codec: Codec, packed: Tensor, kind: torch.dtype) -> Tensor:
+    """Packed things through the codec's device half."""
+    if codec.kind == "float" and packed.dtype != kind:
+        packed = packed.to(kind)
+    net = codec.device()
+    if net is None:
+        return packed
+    return next(iter(walk(net, {"input": packed}, net.arrays, Run()).values()))
+
+
+def encode(codec: Codec, thing: Any) -> Tensor:
+    """One thing, or a batch, to what a port takes (``codec.encode``)."""
+    one = codec.is_one(thing)
+    batch = on_device_half(codec, codec.pack([thing] if one else thing), torch.float32)
+    return batch[0] if one else batch
+
+
+def check_shapes(net: Net, values: Mapping[str, Tensor]) -> None:
+    """Make sure that a batch fits the net, also where the net left sizes open."""
+    ports = net.inputs
+    for name, batch in values.items():
+        wanted, got = ports[name].shape, tuple(batch.shape[1:])
+        if wanted is not None and not _fits(wanted, got):
+            raise ShapeError(
+                f"The {'input' if name == 'input' else f'input {name!r}'} takes {show(wanted)}; got {show(got)}.",
+                path=name,
+                expected=wanted,
+                got=got,
+            )
+    shapes = {name: ports[name].shape for name in values}
+    if any(shape is None or None in shape for shape in shapes.values()):
+        key = tuple((name, tuple(batch.shape[1:])) for name, batch in values.items())
+        known = net.__dict__.setdefault("_checked", set())
+        if key not in known:
+            _infer_with(net, dict(key))
+            known.add(key)
+
+
+def _infer_with(net: Net, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    plain = net.wiring
+    said = [Declared("", "input", name, ("", name), shape) for name, shape in shapes.items()]
+    infer(Wiring(plain.inputs, plain.outputs, plain.nodes, said + plain.declared))
+
+
+def as_batch(value: Any, kind: str, real: torch.dtype, where: str) -> Tensor:
+    """Any array as a tensor of the port's kind; never a view that could be written to by mistake."""
+    tensor = _tensor(value, where)
+    if tensor.is_complex() or tensor.dtype == torch.bool and kind == "int":
+        raise CodecError(f"{where} takes real numbers; got {tensor.dtype}.", path=where)
+    if kind != "int":
+        return tensor.to(real)
+    if tensor.is_floating_point():
+        if not bool((tensor == tensor.round()).all()):
+            raise CodecError(f"{where} takes whole numbers; got {tensor.dtype} with fractions.", path=where)
+    return tensor.long()
+
+
+def _tensor(value: Any, where: str) -> Tensor:
+    if isinstance(value, torch.Tensor):
+        return value.detach() if value.layout == torch.strided else value.detach().to_dense()
+    if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+        return torch.from_dlpack(value)
+    if isinstance(value, list | tuple) and any(isinstance(v, torch.Tensor) for v in value):
+        return torch.stack([_tensor(v, where) for v in value])
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise CodecError(f"{where}: these are not the rows of one array ({error}).", path=where) from None
+    if array.dtype.kind not in "biuf":
+        raise CodecError(
+            f"{where} takes numbers; got {_brief(value)} ({array.dtype}).",
+            fix="a codec at the port converts things that are not numbers, input=rt.Image(...), rt.Classes(...)",
+            path=where,
+        )
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.dtype.kind == "u" and array.dtype.itemsize > 1:
+        array = array.astype(np.int64)
+    if array.dtype == np.longdouble and array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
+    return torch.from_numpy(np.array(array))
+
+
+def _by_codec(taken: Intake, port: Port, thing: Any, kind: torch.dtype, device: torch.device) -> Tensor:
+    codec = port.codec
+    assert codec is not None
+    many = taken.many if taken.many is not None else not codec.is_one(thing)
+    taken.many = many
+    return on_device_half(codec, codec.pack(thing if many else [thing]).to(device), kind)
+
+
+def _by_rank(taken: Intake, port: Port, thing: Any, kind: torch.dtype, device: torch.device) -> Tensor:
+    where = "The input" if port.name == "input" else f"The input {port.name!r}"
+    shape = port.shape
+    if shape is not None and any(isinstance(size, Extent) for size in shape):
+        return _padded(taken, port, thing, kind, where).to(device)
+    if isinstance(thing, Sequence) and len(thing) == 0 and shape != (0,) and taken.many is not False:
+        taken.many = True
+        return torch.zeros((0, *(s or 0 for s in shape or ())), dtype=kind, device=device)  # type: ignore[misc]
+    tensor = as_batch(thing, port.kind, kind, where)
+    many = taken.many
+    if many is None and shape is None:
+        raise ShapeError(
+            f"{where} has no known rank, so {tuple(tensor.shape)} could be one example or a batch.",
+            fix="net.one(x) or net.batch(xs); or give the net an input=",
+            path=port.name,
+        )
+    if many is None:
+        many = _is_batch(tensor, shape or (), where)
+    taken.many = many
+    return (tensor if many else tensor.unsqueeze(0)).to(device)
+
+
+def _is_batch(tensor: Tensor, shape: tuple[Any, ...], where: str) -> bool:
+    rank = tensor.dim()
+    if rank not in (len(shape), len(shape) + 1):
+        raise ShapeError(
+            f"{where} takes {show(shape)}, or a batch of these; got {show(tuple(tensor.shape))}.",
+            expected=shape,
+            got=tuple(tensor.shape),
+        )
+    return rank == len(shape) + 1
+
+
+def _padded(taken: Intake, port: Port, thing: Any, kind: torch.dtype, where: str) -> Tensor:
+    shape = port.shape or ()
+    if isinstance(thing, list | tuple) and _ragged(thing, shape, port.kind, kind, where):
+        rows = [as_batch(row, port.kind, kind, where) for row in thing]
+        many = True
+    else:
+        tensor = as_batch(thing, port.kind, kind, where)
+        many = _is_batch(tensor, shape, where) if taken.many is None else taken.many
+        rows = list(tensor) if many else [tensor]
+    taken.many = many
+    for row in rows:
+        if not _fits(shape, tuple(row.shape)):
+            raise ShapeError(f"{where} takes {show(shape)}; got {show(tuple(row.shape))}.", path=port.name)
+    sizes = [max((row.shape[axis] for row in rows), default=0) for axis in range(len(shape))]
+    batch = torch.zeros((len(rows), *sizes), dtype=torch.int64 if port.kind == "int" else kind)
+    for number, row in enumerate(rows):
+        batch[(number, *(slice(0, n) for n in row.shape))] = row
+    for axis, size in enumerate(shape):
+        if isinstance(size, Extent):
+            name = str(size)
+            lengths = torch.tensor([row.shape[axis] for row in rows], dtype=torch.int64)
+            if name in taken.lengths and not torch.equal(taken.lengths[name], lengths):
+                raise ShapeError(f"{where}: {name} is one size, but it differs within an example.", path=name)
+            taken.lengths[name] = lengths
+    return batch
+
+
+def _ragged(rows: Sequence[Any], shape: tuple[Any, ...], kind: str, real: torch.dtype, where: str) -> bool:
+    if not len(rows):
+        return True
+    try:
+        return as_batch(rows[0], kind, real, where).dim() == len(shape)
+    except (CodecError, RuntimeError):
+        return False
+
+
+def _fits(shape: tuple[Any, ...], got: tuple[int, ...]) -> bool:
+    return len(shape) == len(got) and all(
+        s is None or isinstance(s, Extent) or s == g for s, g in zip(shape, got, strict=True)
+    )
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 60 else text[:57] + "..."
