@@ -47,3 +47,5 @@ else:
     pillow_ops = Late("PIL.ImageOps")
 
 pyplot: Any = Late("matplotlib.pyplot", extra="plots")
+
+__all__ = ["Late", "numpy", "pillow_image", "pillow_ops", "pyplot"]

@@ -1,0 +1,49 @@
+"""A net in a notebook: the table as text and as static HTML.
+
+The HTML holds no script, no style sheet and no colour of its own, so that it looks right on light and
+dark pages and survives every sanitiser. Whatever a net says is escaped.
+"""
+
+from __future__ import annotations
+
+import html
+
+from retia.nets import Net
+from retia.view.text import HEADINGS, Line, Summary, summary, table
+
+CELL = "padding: 0.15em 0.8em; text-align: {side}; white-space: pre; font-variant-numeric: tabular-nums"
+RULE = "border-top: 1px solid currentColor"
+
+
+def mimebundle(net: Net) -> dict[str, str]:
+    """A net's table in the forms that notebooks show.
+
+    Example:
+        >>> import retia as rt
+        >>> sorted(mimebundle(rt.Linear(3, input=2)))
+        ['text/html', 'text/plain']
+    """
+    return {"text/plain": table(net), "text/html": _page(summary(net))}
+
+
+def _page(summed: Summary) -> str:
+    head = _row(HEADINGS, "th")
+    bodies = "".join(f'<tbody style="{RULE}">{"".join(map(_line, block))}</tbody>' for block in summed.blocks)
+    note = f"<caption style='caption-side: bottom; text-align: left'>{html.escape(summed.note)}</caption>"
+    return (
+        '<table style="border-collapse: collapse; color: inherit; background: none">'
+        f"{note}<thead>{head}</thead>{bodies}</table>"
+    )
+
+
+def _line(line: Line) -> str:
+    return _row(line.cells, "td")
+
+
+def _row(cells: tuple[str, ...], tag: str) -> str:
+    made = []
+    for position, cell in enumerate(cells):
+        side = "right" if position == len(cells) - 1 else "left"
+        text = html.escape(cell)
+        made.append(f'<{tag} style="{CELL.format(side=side)}">{text}</{tag}>')
+    return f"<tr>{''.join(made)}</tr>"
