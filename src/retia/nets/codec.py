@@ -8,12 +8,13 @@ live in ``codecs/``; this file knows none of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
-from retia.nets import expression
-from retia.nets.settings import settle
+from retia.errors import CodecError, did_you_mean
+from retia.nets import expression, registry
+from retia.nets.settings import declared, make, setting, settings_of, settle
 from retia.nets.verbs import CodecVerbs
 from retia.shapes import Shape
 
@@ -27,14 +28,15 @@ class Reading:
     """How a decoder is asked to answer.
 
     Attributes:
-        property: ``"decision"``, ``"probabilities"``, ``"entropy"``, or another word of the codec's.
+        property: ``"decision"``, ``"probabilities"``, ``"entropy"``, or another word of the codec's; a pair
+            of a word and what it asks about, ``("probability", "cat")``, where the word needs one.
         top: so many of the best answers instead of one.
         temperature: above 0; divides the logits of a random draw.
         seed: of a random draw; None draws anew each time.
         ending: ``"softmax"``, ``"log_softmax"`` or ``"sigmoid"`` if the net ends so, else None (logits).
     """
 
-    property: str = "decision"
+    property: str | tuple[str, Any] = "decision"
     top: int | None = None
     temperature: float | None = None
     seed: int | None = None
@@ -45,8 +47,9 @@ class Codec(CodecVerbs, ABC):
     """Converts between things that people have and the array at a port. Leaves are ``@codec`` classes."""
 
     version: ClassVar[int] = 1
-    kind: ClassVar[str] = "float"
     properties: ClassVar[tuple[str, ...]] = ("decision",)
+    ending: ClassVar[str | None] = None
+    """How arrays that it decodes without a net are read: as what follows ``"softmax"``, ``"sigmoid"``..."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -58,7 +61,22 @@ class Codec(CodecVerbs, ABC):
     @property
     @abstractmethod
     def shape(self) -> Shape | None:
-        """Shape of one example at the port; None (or None in places) while it is unknown."""
+        """Shape of one encoded example; None (or None in places) while it is unknown."""
+
+    @property
+    def kind(self) -> str:
+        """``"float"``, or ``"int"`` where an encoded example is whole numbers."""
+        return "float"
+
+    @property
+    def output_shape(self) -> Shape | None:
+        """Shape of what it decodes, where an output port has another one than an input (class scores)."""
+        return self.shape
+
+    @property
+    def output_kind(self) -> str:
+        """``"float"`` or ``"int"``: what it decodes."""
+        return self.kind
 
     @abstractmethod
     def is_one(self, thing: Any) -> bool:
@@ -96,6 +114,40 @@ class Codec(CodecVerbs, ABC):
         """Targets for a loss, batch first: as packed, unless the loss wants another form."""
         return self.pack(things)
 
+    # Finished -------------------------------------------------------------------------------------
+
+    def asked(self, reading: Reading) -> tuple[str, Any]:
+        """The word that a reading asks, and what about. Raises ``CodecError`` for what it cannot answer."""
+        word, about = reading.property if isinstance(reading.property, tuple) else (reading.property, None)
+        name = type(self).__name__
+        if word not in self.properties:
+            raise CodecError(
+                f"{name} does not answer {word!r}.{did_you_mean(str(word), self.properties)}",
+                fix=f"it answers: {', '.join(map(repr, self.properties))}, and None for the raw array",
+                expected=self.properties,
+                got=word,
+            )
+        if reading.top is not None and "probabilities" not in self.properties:
+            raise CodecError(f"{name} has no best answers to choose from; top={reading.top!r} was asked.")
+        if reading.temperature is not None and word != "sample":
+            raise CodecError(
+                f"{name}: a temperature belongs to a random draw, but {word!r} was asked.",
+                fix='net(x, "sample", temperature=...)' if "sample" in self.properties else None,
+            )
+        return word, about
+
+    def settings(self) -> dict[str, Any]:
+        """All settings, as JSON stores them."""
+        return settings_of(self)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Codec:
+        """The codec of these settings."""
+        return make(cls, settings)
+
+    def __bool__(self) -> bool:
+        return True
+
     def __repr__(self) -> str:
         return expression.show(self)
 
@@ -104,3 +156,14 @@ class Codec(CodecVerbs, ABC):
 
     def __hash__(self) -> int:
         return hash(expression.canonical(self))
+
+
+C = TypeVar("C", bound=Codec)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(setting,))
+def codec(cls: type[C]) -> type[C]:
+    """Make a class a codec: a frozen value, known to expressions under its name."""
+    made = declared(cls)
+    registry.register(made)
+    return made

@@ -135,7 +135,7 @@ class _Inference:
                 self.solver.unify(pattern, tuple(held.shape), Fact(text, site=Site(node, "array", name)))
 
     def _declare(self, declared: Declared) -> None:
-        wanted = spec_shape(declared.spec)
+        wanted = spec_shape(declared.spec, declared.side)
         if wanted is None:
             return
         port = declared.port if declared.port not in ("input", "output") else declared.side
@@ -151,7 +151,8 @@ class _Inference:
         kinds = self.solution.kinds
         for declared in self.wiring.declared:
             if isinstance(declared.spec, Codec):
-                kinds.setdefault(declared.value, declared.spec.kind)
+                codec = declared.spec
+                kinds.setdefault(declared.value, codec.output_kind if declared.side == "output" else codec.kind)
         for nodes in (self.wiring.nodes, self.wiring.nodes[::-1], self.wiring.nodes):
             for node in nodes:
                 self._spread_kinds(node, kinds)
@@ -221,8 +222,15 @@ class _Inference:
             declared = site.declared
             path = declared.path
             giver = self._giver(declared.value)
-            where = f"{declared.path}: its" if declared.path else "The net's"
-            message = f"{where} {declared.side} is {declared.spec!r}, which is {got}, but {giver} gives {expected}."
+            node = next((n for n in self.wiring.nodes if n.path == declared.path), None)
+            whose = node.label if node is not None and declared.path else declared.path or "The net"
+            where = f"{whose} declares its"
+            port = declared.side if declared.port == declared.side else f"{declared.side} {declared.port!r}"
+            spec = "" if isinstance(declared.spec, int | tuple) else f" {declared.spec!r},"
+            message = f"{where} {port} as{spec} {got}, but {giver} gives {expected}."
+            if declared.side == "input" and declared.path:
+                at = "" if port == "input" else f" at {port}"
+                message = f"{whose} takes {got}{at}, but {giver} gives {expected}."
         else:
             message = f"{expected} cannot be {got}."
         return ShapeError(message, because=because, fix=fix, path=path, expected=expected, got=got)

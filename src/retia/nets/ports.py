@@ -71,10 +71,10 @@ def specs(value: Any, names: tuple[str, ...], what: str) -> dict[str, Spec]:
     return {names[0]: value}
 
 
-def spec_shape(spec: Spec) -> Shape | None:
-    """The shape that a spec stands for."""
+def spec_shape(spec: Spec, side: str) -> Shape | None:
+    """The shape that a spec stands for at a port of the ``"input"`` or ``"output"`` side."""
     if isinstance(spec, Codec):
-        return spec.shape
+        return spec.output_shape if side == "output" else spec.shape
     if isinstance(spec, int):
         return (spec,)
     return tuple(extent(size) if isinstance(size, str) else size for size in spec)
