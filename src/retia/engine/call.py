@@ -103,13 +103,6 @@ def _answer(net: Net, taken: Intake, asked: Any, reading: dict[str, Any]) -> tup
 
 
 def _decoded(codec: Codec, batch: Tensor, property: Any, end: str | None, reading: dict[str, Any]) -> list[Any]:
-    if not isinstance(property, str) or property not in codec.properties:
-        known = [*codec.properties, "logits"]
-        raise CodecError(
-            f"{codec!r} answers {', '.join(map(repr, known))} or None; got {property!r}."
-            + did_you_mean(str(property), known),
-            got=property,
-        )
     if not codec.is_fitted():
         raise CodecError(f"{codec!r} has learned nothing yet.", fix="rt.train(net, data), or net(x, None)")
     return codec.unpack(batch.cpu(), Reading(property=property, ending=end, **reading))
@@ -131,7 +124,10 @@ def _cut(net: Net, value: Value, batch: Tensor, taken: Intake) -> Tensor | list[
     for number in range(len(batch)):
         lengths = {name: int(each[number]) for name, each in taken.lengths.items()}
         sizes = [s.evaluate(lengths) if isinstance(s, Extent) else None for s in shape]
-        rows.append(batch[(number, *(slice(0, size) for size in sizes))])
+        row = batch[number]
+        for axis, size in enumerate(sizes):
+            row = row if size is None else row.narrow(axis, 0, size)
+        rows.append(row)
     return rows
 
 
@@ -151,15 +147,15 @@ def _is_wire(thing: Any) -> bool:
 
 def decode(codec: Codec, array: Any, property: str, top: int | None) -> Any:
     """One array of a port, or a batch, back to things (``codec.decode``)."""
-    batch = as_batch(array, codec.kind, torch.float32, type(codec).__name__)
-    rank = codec.shape if codec.shape is not None else None
+    batch = as_batch(array, codec.output_kind, torch.float32, type(codec).__name__)
+    rank = codec.output_shape
     if rank is None:
         raise CodecError(f"{codec!r} has learned nothing yet.")
     if batch.dim() not in (len(rank), len(rank) + 1):
         raise CodecError(f"{codec!r} decodes arrays of {len(rank)} axes, or a batch; got {tuple(batch.shape)}.")
     one = batch.dim() == len(rank)
-    end = "softmax" if codec.loss() == "cross-entropy" else None
-    found = codec.unpack(batch.unsqueeze(0) if one else batch, Reading(property=property, top=top, ending=end))
+    reading = Reading(property=property, top=top, ending=codec.ending)
+    found = codec.unpack(batch.unsqueeze(0) if one else batch, reading)
     return found[0] if one else found
 
 

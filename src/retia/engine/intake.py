@@ -161,7 +161,7 @@ def _tensor(value: Any, where: str) -> Tensor:
     if isinstance(value, torch.Tensor):
         return value.detach() if value.layout == torch.strided else value.detach().to_dense()
     if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
-        return torch.from_dlpack(value)
+        return torch.utils.dlpack.from_dlpack(value)
     if isinstance(value, list | tuple) and any(isinstance(v, torch.Tensor) for v in value):
         return torch.stack([_tensor(v, where) for v in value])
     try:
@@ -198,7 +198,8 @@ def _by_rank(taken: Intake, port: Port, thing: Any, kind: torch.dtype, device: t
         return _padded(taken, port, thing, kind, where).to(device)
     if isinstance(thing, Sequence) and len(thing) == 0 and shape != (0,) and taken.many is not False:
         taken.many = True
-        return torch.zeros((0, *(s or 0 for s in shape or ())), dtype=kind, device=device)  # type: ignore[misc]
+        sizes = [size if isinstance(size, int) else 0 for size in shape or ()]
+        return torch.zeros((0, *sizes), dtype=torch.int64 if port.kind == "int" else kind, device=device)
     tensor = as_batch(thing, port.kind, kind, where)
     many = taken.many
     if many is None and shape is None:
@@ -239,8 +240,10 @@ def _padded(taken: Intake, port: Port, thing: Any, kind: torch.dtype, where: str
             raise ShapeError(f"{where} takes {show(shape)}; got {show(tuple(row.shape))}.", path=port.name)
     sizes = [max((row.shape[axis] for row in rows), default=0) for axis in range(len(shape))]
     batch = torch.zeros((len(rows), *sizes), dtype=torch.int64 if port.kind == "int" else kind)
-    for number, row in enumerate(rows):
-        batch[(number, *(slice(0, n) for n in row.shape))] = row
+    for place, row in zip(batch, rows, strict=True):
+        for axis, size in enumerate(row.shape):
+            place = place.narrow(axis, 0, size)
+        place.copy_(row)
     for axis, size in enumerate(shape):
         if isinstance(size, Extent):
             name = str(size)

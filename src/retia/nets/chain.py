@@ -150,7 +150,7 @@ class Chain(Net):
             inside = [repr(n) if name.isdigit() else f"{name}={n!r}" for name, n in self.parts.items()]
         else:
             inside = ["{" + ", ".join(f"{name!r}: {n!r}" for name, n in self.parts.items()) + "}"]
-        inside += [f"{side}={_spec_text(spec)}" for side, spec in _ports(self) if spec is not None]
+        inside += [f"{side}={spec_text(spec)}" for side, spec in _ports(self) if spec is not None]
         return f"Chain({', '.join(inside)})"
 
 
@@ -161,7 +161,8 @@ def _ports(net: Net) -> list[tuple[str, Any]]:
     return [("input", net.input), ("output", net.output)]
 
 
-def _spec_text(spec: Any) -> str:
+def spec_text(spec: Any) -> str:
+    """A declared port, or a dict of them, as an expression."""
     return repr(dict(spec)) if isinstance(spec, Mapping) else repr(spec)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Any
 
 from retia.errors import ArgumentError, FormatError, StructureError, did_you_mean
 from retia.nets import registry
-from retia.nets.chain import _spec_text, check_part
+from retia.nets.chain import check_part, spec_text
 from retia.nets.net import Net
 from retia.nets.ports import read_specs
 from retia.nets.wires import Collected, Input, Wire
@@ -28,8 +29,8 @@ class Graph(Net):
     and PyTorch they would share); sharing is written, ``rt.Shared("name", layer)``.
 
     Written in one of three ways: from wires, ``x = rt.Input(64); rt.Graph(rt.ReLU()(x) * x)``; from a
-    function of wires, ``rt.Graph(lambda x: rt.ReLU()(x) * x)``, which runs once; or from named nodes and
-    edges. An edge ``"a -> b -> c"`` names nodes, ``"node.port"`` where a node has several ports, and the
+    function of wires, ``rt.Graph(lambda x: rt.ReLU()(x) * x)``, which runs once (its arguments without a
+    default are the inputs); or from named nodes and edges. An edge ``"a -> b -> c"`` names nodes, ``"node.port"`` where a node has several ports, and the
     graph's own ports, ``"input"``, ``"output"`` or those named by ``input=`` and ``output=``. What nothing
     feeds becomes an input, what feeds nothing an output. Edges into a node with several inputs count in
     the order written.
@@ -65,7 +66,8 @@ class Graph(Net):
             links=MappingProxyType(plan.links),
             ends=MappingProxyType(plan.outputs),
             names=tuple(plan.inputs),
-            **read,
+            input=_by_name(read["input"], plan.inputs, "input"),
+            output=_by_name(read["output"], list(plan.outputs), "output"),
         )
         _check(self)
         _ = self.solution
@@ -155,16 +157,8 @@ class Graph(Net):
     def __repr__(self) -> str:
         nodes = "{" + ", ".join(f"{name!r}: {net!r}" for name, net in self.nodes.items()) + "}"
         inside = [nodes, *map(repr, self.edges())]
-        for side, spec, names in (
-            ("input", self.input, self.input_names()),
-            ("output", self.output, tuple(self.ends)),
-        ):
-            if names != (side,) and not isinstance(spec, Mapping):
-                spec = {name: (spec if len(names) == 1 else None) for name in names}
-            elif isinstance(spec, Mapping) and set(spec) != set(names):
-                spec = {name: spec.get(name) for name in names}
-            if spec is not None:
-                inside.append(f"{side}={_spec_text(spec)}")
+        for side, spec in (("input", self.input), ("output", self.output)):
+            inside += [] if spec is None else [f"{side}={spec_text(spec)}"]
         return f"Graph({', '.join(inside)})"
 
 
@@ -174,6 +168,22 @@ class _Plan:
     links: dict[str, dict[str, End]]
     outputs: dict[str, End]
     inputs: list[str]
+
+
+def _by_name(spec: Any, names: list[str], side: str) -> Any:
+    """The one stored form of declared ports: a spec for the port of the usual name, else a dict of all."""
+    if names == [side]:
+        return spec.get(side) if isinstance(spec, Mapping) else spec
+    if isinstance(spec, Mapping):
+        if extra := [name for name in spec if name not in names]:
+            raise StructureError(f"Graph: there is no {side} {extra[0]!r}; there are {', '.join(names)}.")
+        return MappingProxyType({name: spec.get(name) for name in names})
+    if spec is not None and len(names) != 1:
+        raise ArgumentError(
+            f"Graph: {side}= is one type, but there are {len(names)} ports: {', '.join(names)}.",
+            fix=f"{side}={{" + ", ".join(f"{name!r}: ..." for name in names) + "}",
+        )
+    return MappingProxyType(dict.fromkeys(names, spec))
 
 
 def _from_wires(given: Any, edges: tuple[str, ...], read: dict[str, Any]) -> _Plan:
@@ -209,8 +219,8 @@ def _from_wires(given: Any, edges: tuple[str, ...], read: dict[str, Any]) -> _Pl
     if declared:
         specs = {name: specs[name] for name in declared}
     said = read["input"]
-    if said is None and any(spec is not None for spec in specs.values()):
-        read["input"] = next(iter(specs.values())) if list(specs) == ["input"] else MappingProxyType(specs)
+    if said is None:
+        read["input"] = MappingProxyType(specs)
     links: dict[str, dict[str, End]] = {name: {} for name in collected.nodes}
     for source, port, name, to_port in collected.edges:
         links[name][to_port] = (source, port)
@@ -221,7 +231,7 @@ def _run(function: Callable[..., Any], said: Any) -> tuple[Any, dict[str, Any]]:
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
         raise ArgumentError("Graph: the function's arguments are its inputs, so they need names.")
-    names = [p.name for p in parameters]
+    names = [p.name for p in parameters if p.default is p.empty]
     ports = ["input"] if len(names) == 1 and not isinstance(said, Mapping) else names
     wires = {port: Input(name=port) for port in ports}
     return function(*wires.values()), wires
@@ -332,7 +342,7 @@ def _open_inputs(
         name = named[0] if len(unfed) == 1 else (f"{node}_{port}" if several else node)
         links[node][port] = ("", name)
         order = nodes[node].input_names(len(links[node]))
-        links[node] = {p: links[node][p] for p in order}
+        links[node] = {p: links[node][p] for p in order if p in links[node]}
         inputs.append(name)
     return inputs
 
@@ -347,17 +357,12 @@ def _open_outputs(nodes: Mapping[str, Net], links: Mapping[str, Mapping[str, End
 
 
 def _order(nodes: Mapping[str, Net], links: Mapping[str, Mapping[str, End]]) -> list[str]:
-    waiting = {name: {end[0] for end in links[name].values()} - {""} for name in nodes}
-    order: list[str] = []
-    done: set[str] = set()
-    while waiting:
-        ready = [name for name, needs in waiting.items() if needs <= done]
-        if not ready:
-            raise StructureError(f"Graph: a cycle goes through {', '.join(waiting)}.", path=next(iter(waiting)))
-        order += ready
-        done |= set(ready)
-        waiting = {name: needs for name, needs in waiting.items() if name not in done}
-    return order
+    feeds = {name: [end[0] for end in links[name].values() if end[0]] for name in nodes}
+    try:
+        return list(TopologicalSorter(feeds).static_order())
+    except CycleError as error:
+        cycle = error.args[1]
+        raise StructureError(f"Graph: {' -> '.join(cycle[::-1])} is a cycle.", path=cycle[0]) from None
 
 
 def _check(graph: Graph) -> None:
@@ -373,9 +378,9 @@ def _check(graph: Graph) -> None:
     for end in [*(e for feeds in links.values() for e in feeds.values()), *graph.ends.values()]:
         if end not in known:
             raise StructureError(f"Graph: there is no {'.'.join(filter(None, end))}.")
+    _order(nodes, links)
     if not graph.ends:
         raise StructureError("Graph: there is no output.")
-    _order(nodes, links)
     used = {end for feeds in links.values() for end in feeds.values()} | set(graph.ends.values())
     for name in graph.input_names():
         if ("", name) not in used:

@@ -164,8 +164,8 @@ class _Inference:
         free = [at for term, at in inputs + outputs if rules.get(term.name, rules.get("*", "float")) == "same"]
         agreed = next((kinds[at] for at in free if at in kinds), None)
         for term, at in inputs + outputs:
-            rule = rules.get(term.name, rules.get("*", "float"))
-            rule = agreed if rule == "same" else rule
+            said = rules.get(term.name, rules.get("*", "float"))
+            rule = agreed if said == "same" else said
             if rule is None or rule == "any":
                 continue
             known = kinds.setdefault(at, rule)

@@ -7,7 +7,7 @@ that a change elsewhere in the net does not change it and every device starts al
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from retia._torch import torch
@@ -35,7 +35,7 @@ def _method(name: str, value: Any) -> str:
     value = ALIASES.get(value, value) if isinstance(value, str) else value
     if value not in METHODS:
         raise ArgumentError(
-            f"{name} is one of {', '.join(METHODS)}; got {value!r}.{did_you_mean(str(value), METHODS)}",
+            f"{name} is one of {', '.join(METHODS)}; got {value!r}.{did_you_mean(str(value), [*METHODS, *ALIASES])}",
             got=value,
         )
     return str(value)
@@ -82,14 +82,15 @@ class Initial:
         array = torch.empty(shape)
         if array.numel() == 0:
             return array
-        draw = getattr(torch.nn.init, METHODS[self.method])
+        draw: Callable[..., torch.Tensor] = getattr(torch.nn.init, METHODS[self.method])
         if self.method.startswith("kaiming") and array.dim() < 2:
-            return array.uniform_(-1, 1, generator=generator) / max(array.numel(), 1) ** 0.5
+            bound = array.numel() ** -0.5
+            return array.uniform_(-bound, bound, generator=generator)
         if self.method in ("zeros", "ones", "identity"):
-            return draw(array)  # type: ignore[no-any-return]
+            return draw(array)
         if self.method == "constant":
             return array.fill_(self.value)
-        return draw(array, generator=generator, **self._keywords())  # type: ignore[no-any-return]
+        return draw(array, generator=generator, **self._keywords())
 
     def _keywords(self) -> dict[str, Any]:
         if self.method.startswith("kaiming"):

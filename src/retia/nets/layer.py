@@ -6,9 +6,8 @@ A layer declares a signature (what it takes and gives), the arrays that it owns,
 
 from __future__ import annotations
 
-import copy
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
@@ -154,6 +153,10 @@ class Layer(Net):
         """Itself."""
         return self
 
+    def map_layers(self, change: Callable[[str, Layer], Layer], path: str = "") -> Net:
+        """The layer changed."""
+        return change(path, self)
+
     def input_names(self, arity: int | None = None) -> tuple[str, ...]:
         """Names of the input ports; any number of them for a variadic layer."""
         named = isinstance(self.input, Mapping) and self.variadic
@@ -176,18 +179,17 @@ class Layer(Net):
         unknown = set(arrays) - set(self.owns())
         if unknown:
             raise ArraysError(f"{self.brief} owns no array {sorted(unknown)}.", expected=list(self.owns()))
-        made = copy.copy(self)
-        for cached in ("wiring", "solution", "arrays", "hash"):
-            made.__dict__.pop(cached, None)
+        made = make(type(self), self.settings())
         made.__dict__["held"] = dict(arrays)
         return made
 
     def initial(self, name: str) -> Initial:
         """How an array starts: as the user said, else as the layer's author."""
         default = self.owns()[name]
-        if isinstance(self.start, Mapping):
-            return self.start.get(name, default.init)
-        return self.start if self.start is not None and name == "weight" else default.init
+        said: Initial | None = self.start.get(name) if isinstance(self.start, Mapping) else None
+        if isinstance(self.start, Initial) and name == "weight":
+            said = self.start
+        return default.init if said is None else said
 
     def _check_start(self) -> None:
         if self.start is None:

@@ -7,6 +7,7 @@ chain or a graph is, in their own files. ``==`` and hashes go by content, never 
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -24,7 +25,7 @@ from retia.nets.registry import find
 from retia.nets.verbs import NetVerbs
 from retia.nets.wiring import Node, Value, Wiring, join, lay_out
 from retia.shapes import Extent, Shape, show
-from retia.shapes.solver import expand, reasons, value
+from retia.shapes.solver import reasons, spread, value
 
 if TYPE_CHECKING:
     from retia._torch import torch
@@ -110,7 +111,7 @@ class Net(NetVerbs, ABC):
               10   because Linear(10) says so
               784  because the input is 784
         """
-        raw = expand(self._pattern(what))
+        raw = spread(self._pattern(what))
         sizes = ["?" if value(item) is None else str(value(item)) for item in raw]
         width = max(map(len, sizes), default=0)
         lines = [f"{what} is ({', '.join(sizes)})"]
@@ -282,8 +283,6 @@ class Net(NetVerbs, ABC):
     def map_layers(self, change: Callable[[str, Layer], Layer], path: str = "") -> Net:
         """The net with every layer changed by a function of its path and itself."""
         children = {name: net.map_layers(change, join(path, name)) for name, net in self.children.items()}
-        if not children:
-            return change(path, self)  # type: ignore[arg-type]
         if all(children[name] is net for name, net in self.children.items()):
             return self
         return self.with_children(children)
@@ -339,11 +338,19 @@ class Net(NetVerbs, ABC):
     def __hash__(self) -> int:
         return hash(self.expression_hash)
 
+    def __reduce__(self) -> Any:
+        return _rebuild, (expression.canonical(self), dict(self.arrays))
+
     def __str__(self) -> str:
         return self.table()
 
     def __bool__(self) -> bool:
         return True
+
+
+def _rebuild(text: str, arrays: Mapping[str, Any]) -> Net:
+    net: Net = expression.from_json(json.loads(text))
+    return net.with_arrays(arrays)
 
 
 def missing_arrays(net: Net) -> None:

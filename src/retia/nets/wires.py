@@ -81,10 +81,10 @@ class Wire:
         return self
 
     def __abs__(self) -> Wire:
-        return apply(registry.find("Elementwise")("abs"), [self])
+        return _apply("Elementwise", [self], "abs")
 
     def __getitem__(self, index: Any) -> Wire:
-        return apply(registry.find("Part")(index), [self])
+        return _apply("Part", [self], index)
 
     def __iter__(self) -> Any:
         raise ArgumentError("A wire has no length of its own; take parts with x[0], x[1:3].")
@@ -165,8 +165,8 @@ def apply(net: Net, wires: Sequence[Any] | Mapping[str, Any]) -> Any:
     return next(iter(made.values())) if len(made) == 1 else made
 
 
-def _apply(name: str, wires: list[Wire]) -> Wire:
-    made: Wire = apply(registry.find(name)(), wires)
+def _apply(name: str, wires: list[Wire], *settings: Any) -> Wire:
+    made: Wire = apply(registry.find(name)(*settings), wires)
     return made
 
 
@@ -218,7 +218,7 @@ class Collected:
                     self._add(origin)
                 else:
                     stack.append((top, True))
-                    stack += [(each, False) for each in reversed(origin.sources.values())]
+                    stack += [(each, False) for each in [*origin.sources.values()][::-1]]
         return self._end(wire)
 
     def _add(self, applied: Applied) -> None:

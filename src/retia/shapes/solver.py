@@ -106,13 +106,16 @@ class Solver:
             drawn_from = tuple(parent for parent in parents if parent is not term)
             fact = Fact(text, drawn_from, site=site)
             if isinstance(found, tuple):
-                fresh = tuple(Unknown(f"{name}{i}") if s is None else s for i, s in enumerate(found))
-                self.unify((term,), fresh, fact)
+                self.unify((term,), _filled(term, name, found), fact)
             elif found is not None:
                 self.unify((term,), (found,), fact)
 
     def _join(self, left: Pattern, right: Pattern, fact: Fact) -> bool:
-        a, b = expand(left), expand(right)
+        for one, other in ((left, right), (right, left)):
+            if len(one) == 1 and isinstance(one[0], Rest) and one[0].bound is None and one[0] not in spread(other):
+                self._bind(one[0], other, fact)
+                return True
+        a, b = spread(left), spread(right)
         while a and b and not isinstance(a[0], Rest) and not isinstance(b[0], Rest):
             self._equal(a[0], b[0], fact)
             a, b = a[1:], b[1:]
@@ -140,9 +143,9 @@ class Solver:
         if left is right or (not isinstance(left, Unknown) and left == right):
             return
         if isinstance(left, Unknown):
-            self._bind(left, right, fact)
+            self._bind(left, b, fact)
         elif isinstance(right, Unknown):
-            self._bind(right, left, fact)
+            self._bind(right, a, fact)
         else:
             raise _Clash((a, b))
 
@@ -150,7 +153,7 @@ class Solver:
         if isinstance(term, Rest) and isinstance(to, tuple) and term in to:
             raise _Clash(None)
         self._changes += 1
-        term.bound = to  # type: ignore[union-attr, assignment]
+        term.bound = to  # type: ignore[union-attr]
         term.fact = fact  # type: ignore[union-attr]
 
 
@@ -158,6 +161,14 @@ class _Clash(Exception):
     def __init__(self, pair: tuple[Item, Item] | None) -> None:
         super().__init__()
         self.pair = pair
+
+
+def _filled(term: Unknown | Rest, name: str, found: Shape) -> Pattern:
+    """A hook's shape with what it leaves open as it was, so that saying nothing new changes nothing."""
+    now = expand((term,))
+    if len(now) != len(found) or any(isinstance(item, Rest) for item in now):
+        now = tuple(Unknown(f"{name}{i}") for i in range(len(found)))
+    return tuple(old if size is None else size for old, size in zip(now, found, strict=True))
 
 
 def find(item: Item) -> Item:
@@ -174,13 +185,15 @@ def value(item: Item) -> Size | None:
 
 
 def expand(pattern: Sequence[Item]) -> Pattern:
-    """A pattern with its solved stars spread out."""
+    """A pattern with its solved stars spread out, its sizes followed to what they equal."""
+    return tuple(find(item) for item in spread(pattern))
+
+
+def spread(pattern: Sequence[Item]) -> Pattern:
+    """A pattern with its solved stars spread out, its sizes as they were written."""
     items: list[Item] = []
     for item in pattern:
-        if isinstance(item, Rest) and item.bound is not None:
-            items += expand(item.bound)
-        else:
-            items.append(find(item) if not isinstance(item, Rest) else item)
+        items += spread(item.bound) if isinstance(item, Rest) and item.bound is not None else [item]
     return tuple(items)
 
 
@@ -220,5 +233,5 @@ def reasons(item: Item) -> Iterator[str]:
 
 __all__ = [
     "Conflict", "Fact", "Hook", "Known", "Pattern", "Rest", "Solver", "Unknown",
-    "describe", "expand", "find", "reasons", "shape", "show", "value",
+    "describe", "expand", "find", "reasons", "shape", "show", "spread", "value",
 ]  # fmt: skip
