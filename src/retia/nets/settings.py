@@ -42,6 +42,9 @@ FOREIGN_KEYWORDS = {
     "p": "it is called rate",
     "dim": "it is called axis",
     "epsilon": "it is called eps",
+    "lr": "it is called learning_rate, and comes first",
+    "beta_1": "they are called betas, a pair",
+    "rho": "it is called alpha",
 }
 
 

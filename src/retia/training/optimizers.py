@@ -1,0 +1,407 @@
+"""Optimizers: frozen values whose ``step`` is a pure function of arrays, gradients and state.
+
+The formulas are PyTorch's own (``torch.optim``), bit for bit, written with its operations on lists of
+tensors. ``torch.optim`` itself is not imported: it is slow to import, and it owns what it changes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from retia._torch import torch
+from retia.errors import ArgumentError, did_you_mean
+from retia.nets import expression, registry
+from retia.nets.settings import declared, flag, make, real, setting, settings_of, settle
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass
+class State:
+    """What an optimizer remembers between steps.
+
+    Attributes:
+        count: of the steps done.
+        slots: by the optimizer's word for them (``"momentum"``), then by the arrays' paths.
+    """
+
+    count: int = 0
+    slots: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+
+    def clone(self) -> State:
+        """The same state in memory of its own."""
+        return State(self.count, {s: {p: t.clone() for p, t in own.items()} for s, own in self.slots.items()})
+
+
+class Optimizer(ABC):
+    """The interface of optimizers.
+
+    Attributes:
+        learning_rate: at least 0; how far a step goes.
+    """
+
+    version: ClassVar[int] = 1
+    cure: ClassVar[str] = ""
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        settle(self)
+        self.validate()
+
+    def validate(self) -> None:  # noqa: B027 (most leaves have nothing to check)
+        """Check settings against each other; for leaves to fill in."""
+
+    @abstractmethod
+    def slots(self) -> Mapping[str, float]:
+        """What is remembered for every element of every array: its name and first value."""
+
+    @abstractmethod
+    def move(
+        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
+    ) -> None:
+        """The formula: change arrays and slots in place; gradients stay as they are. ``count`` is from 1."""
+
+    def start(self, arrays: Mapping[str, Tensor]) -> State:
+        """The state before the first step.
+
+        Args:
+            arrays: what will be trained, by path.
+        """
+        return State(
+            0, {s: {p: torch.full_like(t, v) for p, t in arrays.items()} for s, v in self.slots().items()}
+        )
+
+    def step(
+        self, arrays: Mapping[str, Tensor], gradients: Mapping[str, Tensor], state: State
+    ) -> tuple[dict[str, Tensor], State]:
+        """One step. Nothing that is given is changed.
+
+        Args:
+            arrays: by path.
+            gradients: of the loss, by the same paths.
+            state: what ``start`` or the last step answered.
+        Returns:
+            The arrays after the step, and the state after it.
+        Example:
+            >>> import retia as rt
+            >>> sgd = rt.SGD(0.5)
+            >>> w = {"w": torch.tensor([1.0])}
+            >>> sgd.step(w, {"w": torch.tensor([1.0])}, sgd.start(w))[0]
+            {'w': tensor([0.5000])}
+        """
+        moved = {path: tensor.detach().clone() for path, tensor in arrays.items()}
+        after = state.clone()
+        self.step_in_place(moved, gradients, after)
+        return moved, after
+
+    def step_in_place(
+        self, arrays: Mapping[str, Tensor], gradients: Mapping[str, Tensor], state: State
+    ) -> None:
+        """The same step on arrays and a state that nobody else reads."""
+        state.count += 1
+        paths = [*gradients]
+        slots = {name: [slot[path] for path in paths] for name, slot in state.slots.items()}
+        with torch.no_grad():
+            self.move([arrays[path] for path in paths], [*gradients.values()], slots, state.count)
+
+    def settings(self) -> dict[str, Any]:
+        """All settings, as JSON stores them."""
+        return settings_of(self)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Optimizer:
+        """The optimizer of these settings."""
+        return make(cls, settings)
+
+    def __repr__(self) -> str:
+        return expression.show(self)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and expression.canonical(self) == expression.canonical(other)
+
+    def __hash__(self) -> int:
+        return hash(expression.canonical(self))
+
+
+_RATE = real(0)
+_SHARE = real(0, 1, open_high=True)
+
+
+def _shares(name: str, value: Any) -> tuple[float, float]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ArgumentError(f"{name} is two numbers from 0 to below 1; got {value!r}.", got=value)
+    return (_SHARE(name, value[0]), _SHARE(name, value[1]))
+
+
+@declared
+class SGD(Optimizer):
+    """Stochastic gradient descent: ``w = w - learning_rate * g``.
+
+    With momentum: ``v = momentum * v + g`` and ``w = w - learning_rate * v``; Nesterov's form moves by
+    ``g + momentum * v``.
+
+    Args:
+        learning_rate: at least 0.
+        momentum: 0..1, how much of the last step is kept.
+        nesterov: look ahead; needs momentum.
+        weight_decay: at least 0; that share of w is added to g.
+    Source: Robbins and Monro 1951; Sutskever et al. 2013 for the momentum.
+    Example:
+        >>> SGD(0.1, momentum=0.9)
+        SGD(0.1, momentum=0.9)
+    """
+
+    learning_rate: float = setting(0.01, _RATE)
+    _: KW_ONLY
+    momentum: float = setting(0.0, _SHARE)
+    nesterov: bool = setting(False, flag)
+    weight_decay: float = setting(0.0, _RATE)
+
+    def validate(self) -> None:
+        """Nesterov needs momentum."""
+        if self.nesterov and not self.momentum:
+            raise ArgumentError("SGD: nesterov looks ahead by the momentum, which is 0.", fix="momentum=0.9")
+
+    def slots(self) -> Mapping[str, float]:
+        """The velocity, with momentum."""
+        return {"momentum": 0.0} if self.momentum else {}
+
+    def move(
+        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
+    ) -> None:
+        """One step in place."""
+        g: Sequence[Tensor] = gradients
+        if self.weight_decay:
+            g = torch._foreach_add(g, arrays, alpha=self.weight_decay)
+        if self.momentum:
+            v = slots["momentum"]
+            torch._foreach_mul_(v, self.momentum)
+            torch._foreach_add_(v, g)
+            g = torch._foreach_add(g, v, alpha=self.momentum) if self.nesterov else v
+        torch._foreach_add_(arrays, g, alpha=-self.learning_rate)
+
+
+@declared
+class Adam(Optimizer):
+    """Adam: steps of about ``learning_rate``, whatever the gradient's size.
+
+    ``m = b1 m + (1 - b1) g``, ``s = b2 s + (1 - b2) g^2``, both divided by what their start at 0 takes
+    away, and ``w = w - learning_rate * m / (sqrt(s) + eps)``.
+
+    Args:
+        learning_rate: at least 0.
+        betas: 0..1, how slowly the mean and the square of the gradient change.
+        eps: at least 0, added to the root.
+        weight_decay: at least 0; that share of w is added to g. ``AdamW`` decays w itself.
+    Source: Kingma and Ba 2015.
+    Example:
+        >>> Adam(1e-3)
+        Adam()
+    """
+
+    learning_rate: float = setting(0.001, _RATE)
+    _: KW_ONLY
+    betas: tuple[float, float] = setting((0.9, 0.999), _shares)
+    eps: float = setting(1e-8, _RATE)
+    weight_decay: float = setting(0.0, _RATE)
+
+    def slots(self) -> Mapping[str, float]:
+        """The means of the gradient and of its square."""
+        return {"mean": 0.0, "square": 0.0}
+
+    def move(
+        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
+    ) -> None:
+        """One step in place."""
+        g: Sequence[Tensor] = gradients
+        if self.weight_decay:
+            g = torch._foreach_add(g, arrays, alpha=self.weight_decay)
+        _adam(self, arrays, g, slots, count)
+
+
+@declared
+class AdamW(Optimizer):
+    """Adam whose weight decay is apart from the gradient: ``w = w - learning_rate * weight_decay * w``.
+
+    Args:
+        learning_rate: at least 0.
+        betas: 0..1, how slowly the mean and the square of the gradient change.
+        eps: at least 0, added to the root.
+        weight_decay: at least 0.
+    Source: Loshchilov and Hutter 2019.
+    Example:
+        >>> AdamW(3e-4, weight_decay=0.1)
+        AdamW(0.0003, weight_decay=0.1)
+    """
+
+    learning_rate: float = setting(0.001, _RATE)
+    _: KW_ONLY
+    betas: tuple[float, float] = setting((0.9, 0.999), _shares)
+    eps: float = setting(1e-8, _RATE)
+    weight_decay: float = setting(0.01, _RATE)
+
+    def slots(self) -> Mapping[str, float]:
+        """The means of the gradient and of its square."""
+        return {"mean": 0.0, "square": 0.0}
+
+    def move(
+        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
+    ) -> None:
+        """One step in place."""
+        if self.weight_decay:
+            torch._foreach_mul_(arrays, 1 - self.learning_rate * self.weight_decay)
+        _adam(self, arrays, gradients, slots, count)
+
+
+def _adam(
+    how: Adam | AdamW,
+    arrays: list[Tensor],
+    gradients: Sequence[Tensor],
+    slots: Mapping[str, list[Tensor]],
+    count: int,
+) -> None:
+    mean, square = slots["mean"], slots["square"]
+    b1, b2 = how.betas
+    torch._foreach_lerp_(mean, gradients, 1 - b1)
+    torch._foreach_mul_(square, b2)
+    torch._foreach_addcmul_(square, gradients, gradients, 1 - b2)
+    root = torch._foreach_sqrt(square)
+    torch._foreach_div_(root, (1 - b2**count) ** 0.5)
+    torch._foreach_add_(root, how.eps)
+    torch._foreach_addcdiv_(arrays, mean, root, -(how.learning_rate / (1 - b1**count)))
+
+
+@declared
+class RMSprop(Optimizer):
+    """RMSprop: the gradient divided by the root of a running mean of its square.
+
+    ``s = alpha s + (1 - alpha) g^2`` and ``w = w - learning_rate * g / (sqrt(s) + eps)``.
+
+    Args:
+        learning_rate: at least 0.
+        alpha: 0..1, how slowly the mean of the square changes.
+        momentum: 0..1, how much of the last step is kept.
+        eps: at least 0, added to the root.
+        weight_decay: at least 0; that share of w is added to g.
+    Source: Tieleman and Hinton 2012, lecture 6.5.
+    Example:
+        >>> RMSprop(0.01, momentum=0.9)
+        RMSprop(momentum=0.9)
+    """
+
+    learning_rate: float = setting(0.01, _RATE)
+    _: KW_ONLY
+    alpha: float = setting(0.99, _SHARE)
+    momentum: float = setting(0.0, _SHARE)
+    eps: float = setting(1e-8, _RATE)
+    weight_decay: float = setting(0.0, _RATE)
+
+    def slots(self) -> Mapping[str, float]:
+        """The mean of the square, and the velocity with momentum."""
+        return {"square": 0.0, "momentum": 0.0} if self.momentum else {"square": 0.0}
+
+    def move(
+        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
+    ) -> None:
+        """One step in place."""
+        g: Sequence[Tensor] = gradients
+        square = slots["square"]
+        if self.weight_decay:
+            g = torch._foreach_add(g, arrays, alpha=self.weight_decay)
+        torch._foreach_mul_(square, self.alpha)
+        torch._foreach_addcmul_(square, g, g, 1 - self.alpha)
+        root = torch._foreach_sqrt(square)
+        torch._foreach_add_(root, self.eps)
+        if self.momentum:
+            torch._foreach_mul_(slots["momentum"], self.momentum)
+            torch._foreach_addcdiv_(slots["momentum"], g, root)
+            torch._foreach_add_(arrays, slots["momentum"], alpha=-self.learning_rate)
+        else:
+            torch._foreach_addcdiv_(arrays, g, root, -self.learning_rate)
+
+
+@declared
+class Adagrad(Optimizer):
+    """Adagrad: the gradient divided by the root of the sum of all its squares.
+
+    ``s = s + g^2`` and ``w = w - learning_rate * g / (sqrt(s) + eps)``.
+
+    Args:
+        learning_rate: at least 0.
+        initial_accumulator_value: at least 0, where s starts.
+        eps: at least 0, added to the root.
+        weight_decay: at least 0; that share of w is added to g.
+    Source: Duchi, Hazan and Singer 2011.
+    Example:
+        >>> Adagrad(0.05)
+        Adagrad(0.05)
+    """
+
+    learning_rate: float = setting(0.01, _RATE)
+    _: KW_ONLY
+    initial_accumulator_value: float = setting(0.0, _RATE)
+    eps: float = setting(1e-10, _RATE)
+    weight_decay: float = setting(0.0, _RATE)
+
+    def slots(self) -> Mapping[str, float]:
+        """The sum of squares."""
+        return {"square": self.initial_accumulator_value}
+
+    def move(
+        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
+    ) -> None:
+        """One step in place."""
+        g: Sequence[Tensor] = gradients
+        square = slots["square"]
+        if self.weight_decay:
+            g = torch._foreach_add(g, arrays, alpha=self.weight_decay)
+        torch._foreach_addcmul_(square, g, g)
+        root = torch._foreach_sqrt(square)
+        torch._foreach_add_(root, self.eps)
+        torch._foreach_addcdiv_(arrays, torch._foreach_mul(g, -self.learning_rate), root)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {c.__name__: c for c in (SGD, Adam, AdamW, RMSprop, Adagrad)}
+
+for _kind in OPTIMIZERS.values():
+    registry.register(_kind)
+
+
+def read_optimizer(given: Any) -> Optimizer:
+    """An optimizer as a value, by name, or the default, ``Adam(1e-3)``.
+
+    Raises:
+        ArgumentError: it is none.
+    Example:
+        >>> read_optimizer("sgd"), read_optimizer(None)
+        (SGD(), Adam())
+    """
+    if isinstance(given, Optimizer):
+        return given
+    given = "Adam" if given is None else given
+    choices = ", ".join(f"rt.{name}" for name in OPTIMIZERS)
+    if isinstance(given, str):
+        for name, kind in OPTIMIZERS.items():
+            if given.lower() == name.lower():
+                return kind()
+        raise ArgumentError(
+            f"optimizer: there is none called {given!r}.{did_you_mean(given, OPTIMIZERS)}",
+            fix=f"one of {choices}",
+            got=given,
+        )
+    if isinstance(given, type) and issubclass(given, Optimizer):
+        raise ArgumentError(
+            f"optimizer is the class {given.__name__}, not a value.", fix=f"rt.{given.__name__}()", got=given
+        )
+    named = type(given).__name__ if type(given).__module__.startswith("torch.optim") else None
+    if named is not None:
+        raise ArgumentError(
+            f"optimizer is PyTorch's {named}, which owns its arrays.",
+            fix=f"rt.{named}(learning_rate)" if named in OPTIMIZERS else f"one of {choices}",
+            got=given,
+        )
+    raise ArgumentError(f"optimizer is one of {choices}, or its name; got {given!r}.", got=given)
