@@ -4,6 +4,7 @@ A net is an expression that you can print, draw, slice, join, train, look inside
 ``import retia as rt``; every public name is here and has one home in a room below.
 """
 
+from retia.codecs import Boolean, Classes, Scalar, Tensor, Vector
 from retia.errors import (
     ArgumentError,
     ArraysError,
@@ -31,5 +32,6 @@ from retia.nets import (
     Net,
     Port,
     Shared,
+    codec,
     layer,
 )

@@ -1,0 +1,22 @@
+"""The codecs: images, labels and numbers. Each is a value that converts both ways at a port.
+
+What is one example, and what is a batch of them, follows from the codec:
+
+=================  =======================================  ==============================================
+codec              one                                      a batch
+=================  =======================================  ==============================================
+Image              a path, a Pillow image, bytes of a file  a list of these
+                   or an open file; an array of one         an array of several (``layouts.py`` has the
+                   picture, or nested lists                 table)
+Classes, Boolean   a label, a NumPy or PyTorch scalar       a list, a range, an array
+Scalar             a number                                 a list, an array with one axis
+Vector, Tensor     an array of as many axes, nested lists   one axis more; a list of arrays
+=================  =======================================  ==============================================
+
+``[]`` is an empty batch. What fits both readings is refused, with ``net.one(x)`` and ``net.batch(xs)``.
+"""
+
+from retia.codecs.classes import Boolean, Classes
+from retia.codecs.numbers import Scalar, Tensor, Vector
+
+__all__ = ["Boolean", "Classes", "Scalar", "Tensor", "Vector"]
