@@ -40,12 +40,14 @@ class Late:
 if TYPE_CHECKING:
     import numpy
     from PIL import Image as pillow_image
+    from PIL import ImageDraw as pillow_draw
     from PIL import ImageOps as pillow_ops
 else:
     numpy = Late("numpy")
     pillow_image = Late("PIL.Image")
+    pillow_draw = Late("PIL.ImageDraw")
     pillow_ops = Late("PIL.ImageOps")
 
 pyplot: Any = Late("matplotlib.pyplot", extra="plots")
 
-__all__ = ["Late", "numpy", "pillow_image", "pillow_ops", "pyplot"]
+__all__ = ["Late", "numpy", "pillow_draw", "pillow_image", "pillow_ops", "pyplot"]

@@ -72,12 +72,18 @@ class DataError(Error, ValueError):
     """Examples that are missing, unreadable, or do not match the net."""
 
 
+class RowError(DataError, IndexError):
+    """A row that a set of examples does not have."""
+
+
 class FormatError(Error, ValueError):
     """A file that is not what it should be. Nothing of it was executed."""
 
 
 class TrainingError(Error, ValueError):
-    """A training that cannot start, or that had to stop."""
+    """A training that cannot start, or that had to stop; ``run`` is then what there is of it."""
+
+    run: object = None
 
 
 class UnknownNameError(Error, KeyError, AttributeError):

@@ -1,0 +1,369 @@
+"""Data: an immutable set of examples, columns that match a net's ports.
+
+A set is its columns and the numbers of the rows that belong to it; taking, shuffling and splitting make
+new numbers and copy nothing. Where columns come from stands in ``reading.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from retia._late import numpy as np
+from retia.errors import ArgumentError, DataError, RetiaWarning, RowError, did_you_mean
+from retia.nets import Codec, Net
+from retia.sources import pictures, splitting
+from retia.sources.columns import Column, FileColumn, Label, Rows, sort_labels
+from retia.sources.feeds import ResidentFeed, numbers
+from retia.sources.order import permutation
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+PAIR = {"input", "output"}
+EVERY: Any = "every row"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Data:
+    """A set of examples: named columns of one length. ``rt.data`` makes it.
+
+    An example is a tuple ``(x, y)`` where the columns are ``input`` and ``output``, else a dict by column.
+    A set with parts behaves as its training part; what its methods make has no parts of its own. Every
+    method answers a new set, and nothing that was given is copied or changed.
+
+    Attributes:
+        columns: by name.
+        rows: which rows of the columns belong to the set, in its order.
+        parts: ``"train"``, ``"validation"`` and ``"test"``, as far as the set comes with them.
+        name: of a bundled set or a folder.
+        about: source, licence and shapes of a bundled set.
+    Example:
+        >>> import retia as rt
+        >>> pets = rt.data([("a.png", "cat"), ("b.png", "dog"), ("c.png", "cat")])
+        >>> len(pets), pets[0], pets.counts()
+        (3, ('a.png', 'cat'), {'cat': 2, 'dog': 1})
+    """
+
+    columns: Mapping[str, Column]
+    rows: Rows = EVERY
+    parts: Mapping[str, Data] = field(default_factory=dict)
+    name: str = ""
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        length = _common_length(self.columns)
+        if isinstance(self.rows, str):
+            object.__setattr__(self, "rows", range(length))
+        object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
+        object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
+
+    @classmethod
+    def of_parts(cls, parts: Mapping[str, Data], *, name: str = "", about: str = "") -> Data:
+        """A set with parts, one of them ``"train"``."""
+        train = parts["train"]
+        return cls(train.columns, train.rows, parts, name, about)
+
+    # Looking --------------------------------------------------------------------------------------
+
+    @property
+    def train(self) -> Data:
+        """The training part; the set itself where it has no parts."""
+        return self.parts.get("train", self)
+
+    @property
+    def validation(self) -> Data | None:
+        """The validation part, or None."""
+        return self.parts.get("validation")
+
+    @property
+    def test(self) -> Data | None:
+        """The test part, or None."""
+        return self.parts.get("test")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: Any) -> Any:
+        """One example by its number; a set of some by a slice or a list of numbers."""
+        if isinstance(key, slice):
+            return self._with(self.rows[key])
+        if isinstance(key, list | np.ndarray):
+            return self._with(self._numbers(key))
+        try:
+            number = operator.index(key)
+        except TypeError:
+            raise ArgumentError(
+                f"Examples are numbered; got {key!r}.",
+                fix="data[0], data[:100], data[[3, 1]]; data.arrays()['input'] for a column",
+                got=key,
+            ) from None
+        if not -len(self) <= number < len(self):
+            raise RowError(f"There is no example {number}; the set has {len(self):,}.", got=number)
+        return self._example(int(self.rows[number]))
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self._example(int(row)) for row in self.rows)
+
+    def arrays(self, by: Net | Mapping[str, Codec] | None = None) -> dict[str, Any]:
+        """Whole columns, by name.
+
+        Args:
+            by: None for what was given (arrays read-only, files as paths); a net, or codecs by column, for
+                the tensors that stand at its ports.
+        Raises:
+            CodecError: a thing that its codec cannot encode, with its row. DataError: words or pictures
+                without a codec.
+        Example:
+            >>> import retia as rt
+            >>> pets = rt.data(([[1.0], [2.0]], ["cat", "dog"]))
+            >>> pets.arrays({"output": rt.Classes(["cat", "dog"])})["output"]
+            tensor([0, 1])
+        """
+        if by is None:
+            return {name: column.things(self.rows) for name, column in self.columns.items()}
+        codecs = _codecs(by) if isinstance(by, Net) else by
+        packers = {name: codecs[name].encode if name in codecs else numbers for name in self.columns}
+        every: dict[str, Tensor] = dict(ResidentFeed(self, packers).tensors)
+        return every
+
+    def batches(
+        self, size: int, *, shuffle: bool = False, seed: int = 0, drop_last: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Examples by the batch, as dicts of arrays and lists by column, as given.
+
+        Args:
+            size: examples a batch, at least 1.
+            shuffle: in an order that depends on the seed alone.
+            seed: 0 to 2**63 - 1.
+            drop_last: leave out the last batch where it is smaller.
+        """
+        size = _whole("batches: size", size, 1)
+        data = self.shuffle(seed) if shuffle else self
+        stop = len(data) // size * size if drop_last else len(data)
+        return (data[start : start + size].arrays() for start in range(0, stop, size))
+
+    def counts(self, column: str | None = None) -> dict[Label, int]:
+        """How many examples each label has, in the labels' order.
+
+        Args:
+            column: ``"output"`` where it is left out, or the only other one that holds labels.
+        Raises:
+            DataError: the column holds no labels.
+        """
+        name = self._label_column if column is None else self._known(column)
+        found = None if name is None else self.columns[name].labels(self.rows)
+        if found is None:
+            which = f"{column!r} holds" if column else "The set has"
+            raise DataError(f"{which} no labels: words, whole numbers, True or False.", path=column)
+        counts = Counter(found)
+        return {label: counts[label] for label in sort_labels(counts)}
+
+    def show(self, n: int = 25, path: str | os.PathLike[str] | None = None) -> Image:
+        """A contact sheet: pictures with their labels, evenly spread over the set.
+
+        Args:
+            n: how many at most, at least 1.
+            path: where to save it as well.
+        Returns:
+            The sheet as a Pillow picture.
+        Raises:
+            DataError: the set is empty or has no pictures.
+        """
+        picked = (
+            np.linspace(0, len(self) - 1, min(_whole("show: n", n, 1), len(self))).round().astype(np.int64)
+        )
+        return pictures.sheet(self._with(self._numbers(picked)), self._label_column, path)
+
+    def describe(self) -> str:
+        """A table: how many examples, what each column holds, how often each label occurs."""
+        sizes = [f"{len(part):,} ({name})" for name, part in self.parts.items()] or [f"{len(self):,}"]
+        lines = [f"{self.name or 'Data'}: {', '.join(sizes)} examples"]
+        width = max(map(len, self.columns))
+        for name, column in self.columns.items():
+            lines.append(f"  {name:<{width}}  {column.kind()}")
+            if name == self._label_column:
+                lines.append(f"  {'':<{width}}  {_tell(self.counts(name))}")
+        return "\n".join(lines)
+
+    # New sets -------------------------------------------------------------------------------------
+
+    def take(self, n: int) -> Data:
+        """The first ``n`` examples, all of them where there are fewer."""
+        return self._with(self.rows[: _whole("take: n", n, 0)])
+
+    def shuffle(self, seed: int = 0) -> Data:
+        """The same examples in an order that depends on the seed (0 to 2**63 - 1) alone."""
+        return self._with(self._numbers(permutation(len(self), "shuffle", seed)))
+
+    def split(self, size: Any, *, seed: int = 0, stratify: bool = True) -> tuple[Data, Data]:
+        """Two sets that share no example, drawn by chance, each in the order of this set.
+
+        Args:
+            size: of the first, a fraction between 0 and 1 or a number of examples, the rest being the
+                second; or a pair with the second's size too, and what is over is left out.
+            seed: of the draw, 0 to 2**63 - 1.
+            stratify: give each label its share of both, rounded up or down.
+        Raises:
+            DataError: a part would be empty, or there are too few examples.
+        Example:
+            >>> import retia as rt
+            >>> train, test = rt.data((range(10), ["cat", "dog"] * 5)).split(0.8)
+            >>> train.counts(), test.counts()
+            ({'cat': 4, 'dog': 4}, {'cat': 1, 'dog': 1})
+        """
+        first, second = splitting.sizes_of(size, len(self))
+        name = self._label_column if stratify else None
+        labels = None if name is None else self.columns[name].labels(self.rows)
+        drawn = splitting.draw(len(self), first, seed, labels)
+        rest = np.setdiff1d(np.arange(len(self)), drawn, assume_unique=True)
+        if second < len(rest):
+            left = None if labels is None else [labels[row] for row in rest]
+            rest = rest[splitting.draw(len(rest), second, seed, left)]
+        return self._with(self._numbers(drawn)), self._with(self._numbers(rest))
+
+    def check(self, *, on_error: str = "raise") -> Data:
+        """Open every picture file once, on several threads.
+
+        Args:
+            on_error: ``"raise"`` an error that names all unreadable files, or ``"skip"`` them with a warning.
+        Returns:
+            The set, its parts too, without the unreadable ones.
+        Raises:
+            DataError: pictures cannot be read, or nothing is left.
+        """
+        if on_error not in ("raise", "skip"):
+            raise ArgumentError(f"on_error is 'raise' or 'skip'; got {on_error!r}.", got=on_error)
+        if self.parts:
+            parts = {name: part.check(on_error=on_error) for name, part in self.parts.items()}
+            return Data.of_parts(parts, name=self.name, about=self.about)
+        bad: dict[int, str] = {}
+        for column in self.columns.values():
+            if isinstance(column, FileColumn):
+                bad |= pictures.unreadable(column.things(self.rows))
+        if not bad:
+            return self
+        what = f"{len(bad):,} of {len(self):,} unreadable pictures: {pictures.listed(bad)}"
+        if on_error == "raise" or len(bad) == len(self):
+            raise DataError(
+                f"There are {what}",
+                because=[*bad.values()][:10],
+                fix='rt.data(folder, on_error="skip") leaves them out',
+                got=sorted(bad),
+            )
+        warnings.warn(f"skipped {what}", RetiaWarning, stacklevel=2)
+        return self._with(self._numbers([n for n in range(len(self)) if n not in bad]))
+
+    # Value ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the names and contents of all columns, parts included; files are read for it once."""
+        digest = hashlib.sha256()
+        for name, part in sorted(self.parts.items()):
+            digest.update(f"{name} {part.fingerprint}\0".encode())
+        for name, column in sorted(self.columns.items()):
+            digest.update(f"{name} {len(self)}\0".encode())
+            column.feed_hash(self.rows, digest.update)
+        return digest.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Data):
+            return NotImplemented
+        alike = len(self) == len(other) and set(self.columns) == set(other.columns)
+        return self is other or (alike and self.fingerprint == other.fingerprint)
+
+    def __hash__(self) -> int:
+        return hash((len(self), frozenset(self.columns)))
+
+    def __str__(self) -> str:
+        return self.describe()
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {len(part):,}" for name, part in self.parts.items()) or f"{len(self):,}"
+        return f"<Data {f'{self.name} ' if self.name else ''}{sizes}: {', '.join(self.columns)}>"
+
+    # Inside ---------------------------------------------------------------------------------------
+
+    def _with(self, rows: Rows) -> Data:
+        return replace(self, rows=rows, parts={})
+
+    def _example(self, row: int) -> Any:
+        if set(self.columns) == PAIR:
+            return self.columns["input"].item(row), self.columns["output"].item(row)
+        return {name: column.item(row) for name, column in self.columns.items()}
+
+    def _numbers(self, numbers: Any) -> Rows:
+        chosen = np.asarray(numbers)
+        if chosen.size == 0:
+            return range(0)
+        if chosen.dtype.kind not in "iu" or chosen.ndim != 1:
+            raise ArgumentError(
+                f"Rows are whole numbers in a list; got {chosen.dtype} {chosen.shape}.", got=numbers
+            )
+        if chosen.min() < -len(self) or chosen.max() >= len(self):
+            wrong = chosen.max() if chosen.max() >= len(self) else chosen.min()
+            raise RowError(f"There is no example {wrong}; the set has {len(self):,}.", got=numbers)
+        chosen = np.where(chosen < 0, chosen + len(self), chosen).astype(np.int64)
+        if isinstance(self.rows, range):
+            return np.asarray(self.rows.start + self.rows.step * chosen)
+        return np.asarray(self.rows[chosen])
+
+    @cached_property
+    def _label_column(self) -> str | None:
+        holders = [name for name in self.columns if self.columns[name].labels(range(0)) is not None]
+        if "output" in holders:
+            return "output"
+        holders = [name for name in holders if name != "input"]
+        return holders[0] if len(holders) == 1 else None
+
+    def _known(self, name: str) -> str:
+        if name not in self.columns:
+            raise DataError(
+                f"There is no column {name!r}; there are {', '.join(self.columns)}."
+                + did_you_mean(name, self.columns),
+                path=name,
+            )
+        return name
+
+
+def _common_length(columns: Mapping[str, Column]) -> int:
+    if not columns:
+        raise DataError("A set of examples needs columns.", fix="rt.data((x, y)), rt.data({'input': x, ...})")
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name!r} has {length:,}" for name, length in lengths.items())
+        raise DataError(f"The columns have different numbers of examples: {told}.", got=lengths)
+    length = next(iter(lengths.values()))
+    if length == 0:
+        raise DataError(f"The set is empty: {', '.join(map(repr, columns))} hold no examples.")
+    return length
+
+
+def _codecs(net: Net) -> dict[str, Codec]:
+    ports = {**net.inputs, **net.outputs}
+    return {name: port.codec for name, port in ports.items() if port.codec is not None}
+
+
+def _whole(name: str, value: Any, low: int) -> int:
+    try:
+        number = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = -1
+    if number < low:
+        raise ArgumentError(f"{name} is a whole number of at least {low}; got {value!r}.", got=value)
+    return number
+
+
+def _tell(counts: Mapping[Label, int]) -> str:
+    shown = ", ".join(f"{label} {count:,}" for label, count in [*counts.items()][:12])
+    return f"{len(counts):,} labels: {shown}{', ...' if len(counts) > 12 else ''}"
