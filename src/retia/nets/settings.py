@@ -36,6 +36,9 @@ FOREIGN_KEYWORDS = {
     "strides": "it is called stride",
     "dilation_rate": "it is called dilation",
     "pool_size": "it is called kernel_size, and comes first",
+    "scale_factor": "it is called factor, and comes first",
+    "padding_mode": "padding is zeros; a Pad layer before this one has the other modes",
+    "data_format": "the channels come first, then the other axes",
     "use_bias": "it is called bias",
     "activation": "an activation is a layer of its own, put after this one",
     "kernel_initializer": "it is called init",
@@ -121,16 +124,21 @@ def _check_call(cls: type[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     settable = [f for f in fields(cls) if f.init]
     positional = [f for f in settable if not f.kw_only]
     call = f"{cls.__name__}({', '.join([*map(repr, args), *(f'{k}=...' for k in kwargs)])})"
+    options = ", ".join(argument(f) for f in settable if f.kw_only)
+    cure = getattr(cls, "cure", "") or f"name the others: {options}"
     if len(args) > len(positional):
         takes = ", ".join(f.name for f in positional) or "no positional argument"
-        options = ", ".join(argument(f) for f in settable if f.kw_only)
-        cure = getattr(cls, "cure", "") or f"name the others: {options}"
         raise ArgumentError(
             f"{call}: {cls.__name__} takes {takes}; {len(args)} were given by position.",
             because=["sizes of inputs are never positional, they are inferred (or given by input=)"],
             fix=cure,
             expected=len(positional),
             got=len(args),
+        )
+    twice = [argument(f) for f in positional[: len(args)] if argument(f) in kwargs]
+    if twice:
+        raise ArgumentError(
+            f"{call}: {twice[0]} is given twice, by position and by name.", fix=cure, got=twice[0]
         )
     known = [argument(f) for f in settable]
     for name in kwargs:
