@@ -35,3 +35,4 @@ from retia.nets import (
     codec,
     layer,
 )
+from retia.sources import Data, data
