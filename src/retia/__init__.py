@@ -4,7 +4,7 @@ A net is an expression that you can print, draw, slice, join, train, look inside
 ``import retia as rt``; every public name is here and has one home in a room below.
 """
 
-from retia.codecs import Boolean, Classes, Scalar, Tensor, Vector
+from retia.codecs import Boolean, Classes, Image, Scalar, Tensor, Vector
 from retia.errors import (
     ArgumentError,
     ArraysError,

@@ -17,6 +17,7 @@ Vector, Tensor     an array of as many axes, nested lists   one axis more; a lis
 """
 
 from retia.codecs.classes import Boolean, Classes
+from retia.codecs.image import Image
 from retia.codecs.numbers import Scalar, Tensor, Vector
 
-__all__ = ["Boolean", "Classes", "Scalar", "Tensor", "Vector"]
+__all__ = ["Boolean", "Classes", "Image", "Scalar", "Tensor", "Vector"]
