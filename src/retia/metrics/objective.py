@@ -131,20 +131,33 @@ class Objective:
             targets: by output port, batch first.
             lengths: of varying sizes, by name.
         """
-        if self.whole is not None:
-            outputs = {name: values[value] for name, value in self.net.wiring.outputs.items()}
-            some = next(iter(outputs.values()))
-            return _answer(self.whole(outputs, targets), some, self.name).mean()
         total: Tensor | None = None
-        for term in self.terms:
-            value = values[term.reads]
-            mask = mask_of(self.net.solution.shape(term.reads), value, lengths) if lengths else None
-            summed, count = term.sums(value, targets[term.port], mask)
+        for weight, summed, count in self.parts(values, targets, lengths):
             part = summed / count
-            part = part if term.weight == 1 else part * term.weight
+            part = part if weight == 1 else part * weight
             total = part if total is None else total + part
         assert total is not None
         return total
+
+    def parts(
+        self,
+        values: Mapping[Value, Tensor],
+        targets: Mapping[str, Tensor],
+        lengths: Mapping[str, Tensor] | None = None,
+    ) -> list[tuple[float, Tensor, Tensor | int]]:
+        """For every term its weight, the sum of its losses over the batch, and how many there are."""
+        if self.whole is not None:
+            outputs = {name: values[value] for name, value in self.net.wiring.outputs.items()}
+            some = next(iter(outputs.values()))
+            return [
+                (1.0, _answer(self.whole(outputs, targets), some, self.name).mean() * len(some), len(some))
+            ]
+        found = []
+        for term in self.terms:
+            value = values[term.reads]
+            mask = mask_of(self.net.solution.shape(term.reads), value, lengths) if lengths else None
+            found.append((term.weight, *term.sums(value, targets[term.port], mask)))
+        return found
 
     def check(self, targets: Mapping[str, Tensor], rows: Any = None) -> None:
         """Make sure that targets fit the outputs: shapes, whole numbers, and labels in range.

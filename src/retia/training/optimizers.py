@@ -7,9 +7,9 @@ tensors. ``torch.optim`` itself is not imported: it is slow to import, and it ow
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from retia._torch import torch
 from retia.errors import ArgumentError, did_you_mean
@@ -18,6 +18,8 @@ from retia.nets.settings import declared, flag, make, real, setting, settings_of
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Tensors: TypeAlias = "list[Tensor] | tuple[Tensor, ...]"
 
 
 @dataclass
@@ -174,7 +176,7 @@ class SGD(Optimizer):
         self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
     ) -> None:
         """One step in place."""
-        g: Sequence[Tensor] = gradients
+        g: Tensors = gradients
         if self.weight_decay:
             g = torch._foreach_add(g, arrays, alpha=self.weight_decay)
         if self.momentum:
@@ -217,7 +219,7 @@ class Adam(Optimizer):
         self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
     ) -> None:
         """One step in place."""
-        g: Sequence[Tensor] = gradients
+        g: Tensors = gradients
         if self.weight_decay:
             g = torch._foreach_add(g, arrays, alpha=self.weight_decay)
         _adam(self, arrays, g, slots, count)
@@ -260,7 +262,7 @@ class AdamW(Optimizer):
 def _adam(
     how: Adam | AdamW,
     arrays: list[Tensor],
-    gradients: Sequence[Tensor],
+    gradients: Tensors,
     slots: Mapping[str, list[Tensor]],
     count: int,
 ) -> None:
@@ -308,7 +310,7 @@ class RMSprop(Optimizer):
         self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
     ) -> None:
         """One step in place."""
-        g: Sequence[Tensor] = gradients
+        g: Tensors = gradients
         square = slots["square"]
         if self.weight_decay:
             g = torch._foreach_add(g, arrays, alpha=self.weight_decay)
@@ -355,7 +357,7 @@ class Adagrad(Optimizer):
         self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
     ) -> None:
         """One step in place."""
-        g: Sequence[Tensor] = gradients
+        g: Tensors = gradients
         square = slots["square"]
         if self.weight_decay:
             g = torch._foreach_add(g, arrays, alpha=self.weight_decay)

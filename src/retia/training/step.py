@@ -7,13 +7,14 @@ its first half alone. The loop uses the same code on a state of its own, in plac
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from retia._torch import torch
 from retia.engine.walk import Run, walk_values
 from retia.errors import ArgumentError, ArraysError, did_you_mean
+from retia.metrics.examples import Batch
 from retia.metrics.objective import Objective, objective
 from retia.nets.net import Net, missing_arrays
 from retia.nets.wiring import Value
@@ -22,23 +23,6 @@ from retia.training.optimizers import Optimizer, read_optimizer
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-@dataclass
-class Batch:
-    """Examples as the walk takes them.
-
-    Attributes:
-        inputs: by input port, batch first.
-        targets: by output port, batch first.
-        rows: int64, the number of each example in the data; part of every random draw's key.
-        lengths: of varying sizes, by name, one for each example.
-    """
-
-    inputs: Mapping[str, Tensor]
-    targets: Mapping[str, Tensor]
-    rows: Tensor | None = None
-    lengths: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass

@@ -1,0 +1,186 @@
+"""What a set of examples is to a net: its columns, encoded by the batch as the walk takes them.
+
+Host halves of codecs run once, in the feed; device halves run here, for every batch. Inputs and targets
+come together and in one order, so predictions and labels cannot part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from retia._late import numpy as np
+from retia._torch import torch
+from retia.engine.intake import as_batch, check_shapes, float_kind, on_device_half
+from retia.errors import DataError, NotYetError, did_you_mean
+from retia.metrics.losses import Loss
+from retia.metrics.objective import Objective, Term
+from retia.nets.net import Net
+from retia.nets.ports import Port
+from retia.shapes import Extent
+from retia.sources.dataset import Data
+from retia.sources.feed import feed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass
+class Batch:
+    """Examples as the walk takes them.
+
+    Attributes:
+        inputs: by input port, batch first.
+        targets: by output port, batch first.
+        rows: int64, the number of each example in the data; part of every random draw's key.
+        lengths: of varying sizes, by name, one for each example.
+    """
+
+    inputs: Mapping[str, Tensor]
+    targets: Mapping[str, Tensor]
+    rows: Tensor | None = None
+    lengths: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+
+def columns_of(net: Net, data: Data, ports: Sequence[str]) -> dict[str, str]:
+    """Which column belongs to which port: that of its name; a pair's also to the only input and output.
+
+    Args:
+        net: whose ports are meant.
+        data: whose columns are meant.
+        ports: those that need a column.
+    Raises:
+        DataError: a port has no column.
+    """
+    lonely = {
+        side: [*found] for side, found in (("input", net.inputs), ("output", net.outputs)) if len(found) == 1
+    }
+    chosen = {}
+    for port in ports:
+        side = next((s for s, names in lonely.items() if names == [port]), port)
+        name = port if port in data.columns else side
+        if name not in data.columns:
+            raise DataError(
+                f"The net's port {port!r} has no column; the data's are {', '.join(map(repr, data.columns))}."
+                + did_you_mean(port, data.columns),
+                fix="rt.data({" + ", ".join(f"{p!r}: ..." for p in ports) + "}) names columns as the ports",
+                path=port,
+                expected=list(ports),
+                got=[*data.columns],
+            )
+        chosen[port] = name
+    return chosen
+
+
+def is_whole(things: Sequence[Any]) -> bool:
+    """Whether targets without a codec are whole numbers (class numbers), and not real ones."""
+    kind = things.dtype.kind if hasattr(things, "dtype") else np.asarray(things).dtype.kind
+    return kind in "iu"
+
+
+class Examples:
+    """A set of examples as batches for a net and its objective.
+
+    Args:
+        net: with fitted codecs and known sizes.
+        data: columns that match its ports.
+        objective: says which targets are needed, and in which form.
+        device: where batches go.
+    Raises:
+        CodecError: a thing that its codec cannot encode, with its row. DataError: a port without column.
+    """
+
+    def __init__(self, net: Net, data: Data, objective: Objective, device: torch.device) -> None:
+        self.net = net
+        self.data = data
+        self.objective = objective
+        self.device = device
+        self._kind = float_kind(net)
+        self._inputs, self._outputs = net.inputs, net.outputs
+        self._columns = columns_of(net, data, [*self._inputs, *objective.ports])
+        self._refuse_varying()
+        packers: dict[str, Callable[[Sequence[Any]], Tensor]] = {}
+        for name, port in self._inputs.items():
+            packers[self._columns[name]] = partial(_pack, port)
+        for name in objective.ports:
+            port, column = self._outputs[name], self._columns[name]
+            whole = port.codec is None and is_whole(data.columns[column].pick(data.rows))
+            packers[column] = partial(_pack_target, port, _term(objective, name), whole)
+        self.feed = feed(data, packers)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def batches(self, rows: Sequence[Tensor]) -> Iterator[Batch]:
+        """Batches of these rows, each an int64 tensor, in the order given."""
+        for numbers, packed in zip(rows, self.feed.stream(rows), strict=True):
+            yield self._batch(packed, numbers)
+
+    def in_order(self, size: int) -> Iterator[Batch]:
+        """All examples in their order, ``size`` a batch."""
+        return self.batches(torch.split(torch.arange(len(self)), size))
+
+    def check(self, batch: Batch) -> None:
+        """Make sure that a batch can be learned from.
+
+        Raises:
+            DataError: an input or a target that is not finite, or a class number out of range, with its row.
+            ShapeError: inputs or targets of another shape than the net's.
+        """
+        check_shapes(self.net, batch.inputs)
+        for name, values in batch.inputs.items():
+            if values.is_floating_point() and not bool((finite := values.isfinite()).all()):
+                first = (~finite).nonzero()[0]
+                row = int(first[0]) if batch.rows is None else int(batch.rows[first[0]])
+                raise DataError(
+                    f"{name}: row {row} holds {float(values[tuple(first)]):g}.",
+                    fix="leave the row out, or fill the gap",
+                    path=f"row {row}",
+                    got=float(values[tuple(first)]),
+                )
+        self.objective.check(batch.targets, batch.rows)
+
+    def _batch(self, packed: Mapping[str, Tensor], rows: Tensor) -> Batch:
+        inputs = {}
+        for name, port in self._inputs.items():
+            values = packed[self._columns[name]].to(self.device)
+            inputs[name] = values if port.codec is None else on_device_half(port.codec, values, self._kind)
+        targets = {}
+        for name in self.objective.ports:
+            values = packed[self._columns[name]].to(self.device)
+            codec = self._outputs[name].codec
+            halved = codec is not None and codec.device() is not None
+            targets[name] = on_device_half(codec, values, self._kind) if codec and halved else values
+        return Batch(inputs, targets, rows.to(self.device))
+
+    def _refuse_varying(self) -> None:
+        for port in [*self._inputs.values(), *(self._outputs[p] for p in self.objective.ports)]:
+            if any(isinstance(size, Extent) for size in port.shape or ()):
+                raise NotYetError(
+                    f"{port.name} varies in length; training on such data comes with texts and sequences.",
+                    fix="rt.step takes padded batches and lengths=",
+                    path=port.name,
+                )
+
+
+def _term(objective: Objective, port: str) -> Term | None:
+    return next((term for term in objective.terms if term.port == port), None)
+
+
+def _pack(port: Port, things: Sequence[Any]) -> Tensor:
+    if port.codec is not None:
+        return port.codec.pack(things)
+    return as_batch(things, port.kind, torch.float32, port.name)
+
+
+def _pack_target(port: Port, term: Term | None, whole: bool, things: Sequence[Any]) -> Tensor:
+    loss = term.loss if term is not None else None
+    if port.codec is not None:
+        return port.codec.pack_target(things, loss.name if isinstance(loss, Loss) else port.codec.loss())
+    numbered = whole and (not isinstance(loss, Loss) or loss.classes)
+    return as_batch(things, "int" if numbered else "float", torch.float32, port.name)

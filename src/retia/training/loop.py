@@ -1,0 +1,290 @@
+"""``rt.train``: the loop over epochs and batches. It begins when everything that can be refused was."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from retia._torch import torch
+from retia.engine.walk import Run, walk_values
+from retia.errors import ArgumentError, NotYetError, TrainingError, did_you_mean
+from retia.metrics.examples import Batch, Examples
+from retia.metrics.totals import Counts, Means
+from retia.nets.net import Net
+from retia.nets.settings import choice, whole
+from retia.sources.order import order
+from retia.training.diagnosis import diverged
+from retia.training.interrupt import Interrupt
+from retia.training.optimizers import Optimizer, read_optimizer
+from retia.training.prepare import Prepared, prepare
+from retia.training.progress import Progress
+from retia.training.result import Training
+from retia.training.step import Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+JUDGED = 4
+"""Validation takes so many training batches at once: no gradients stand in memory."""
+
+INTERRUPTED = "interrupted"
+
+ELSEWHERE = {
+    "lr": "the learning rate belongs to the optimizer, optimizer=rt.Adam(1e-3)",
+    "learning_rate": "the learning rate belongs to the optimizer, optimizer=rt.Adam(1e-3)",
+    "validation_split": "it is called validation",
+    "validation_data": "it is called validation",
+    "max_epochs": "it is called epochs",
+    "verbose": "it is called progress",
+    "criterion": "it is called loss",
+    "loss_fn": "it is called loss",
+}
+LATER = ("rates", "checkpoint", "resume", "look")
+
+
+def train(
+    net: Net,
+    data: Any,
+    *,
+    validation: Any = None,
+    epochs: int = 5,
+    batch_size: int = 64,
+    optimizer: Any = None,
+    loss: Any = None,
+    seed: int = 0,
+    device: Any = None,
+    engine: str = "walk",
+    progress: bool | None = None,
+    rates: Mapping[str, float] | None = None,
+    checkpoint: Any = None,
+    resume: Any = None,
+    look: Any = None,
+    **unknown: Any,
+) -> Training:
+    """Train a net. It is not changed; the trained one is ``run.net``.
+
+    Args:
+        net: any net. Codecs with something to learn learn it from the training part; sizes that it leaves
+            open come from the data; arrays that are missing are made from the seed.
+        data: as ``rt.data`` takes it: a name, a folder, a pair ``(x, y)``, a dict of columns, a set. Its
+            training part is learned from, its test part is never touched.
+        validation: None for the data's own part, else a tenth from 1,000 examples on; 0 for none; a
+            fraction, each label getting its share; or data, also as a pair.
+        epochs: at least 0, how often each example is seen.
+        batch_size: at least 1, examples a step.
+        optimizer: ``rt.Adam(1e-3)`` by default; a value or a name.
+        loss: None (from the output's codec: classes cross-entropy, booleans binary cross-entropy, numbers
+            squared error; without codec by the ending), a name, a function of outputs and targets, a pair
+            of these with a weight, or a dict by output port.
+        seed: 0..2**63 - 1, of everything random: new arrays, the validation part, the order, dropout.
+        device: ``"cpu"``, ``"cuda"``, ...; by default a GPU of CUDA where there is one.
+        engine: ``"walk"``, layer by layer.
+        progress: False for silence; else a live line in a terminal, one line an epoch elsewhere.
+        rates, checkpoint, resume, look: not there yet.
+    Returns:
+        The training: ``.net``, ``.last``, ``.history``, ``.plot()``. Ctrl-C ends it after the step at hand,
+        with what there is.
+    Raises:
+        ArgumentError: an argument out of its range. TrainingError: a loss that cannot suit the net, or one
+            that became infinite or NaN (then ``error.run`` is what there is). DataError, CodecError: data
+            that cannot be learned from, with the row.
+    Example:
+        >>> import retia as rt
+        >>> x, y = [[0.0], [1.0], [2.0], [3.0]], [[1.0], [3.0], [5.0], [7.0]]
+        >>> run = rt.train(rt.Linear(1), (x, y), epochs=200, optimizer=rt.Adam(0.1), progress=False)
+        >>> bool(abs(run.net([4.0]) - 9.0) < 0.1)
+        True
+    """
+    _refuse_unknown(unknown)
+    later = {"rates": rates, "checkpoint": checkpoint, "resume": resume, "look": look}
+    for name in LATER:
+        if later[name] is not None:
+            raise NotYetError(f"train: {name}= is not there yet.", fix="leave it out", path=name)
+    if not isinstance(net, Net):
+        raise ArgumentError(f"train: the first argument is a net; got {net!r}.", got=net)
+    epochs = whole(0)("train: epochs", epochs)
+    batch_size = whole(1)("train: batch_size", batch_size)
+    seed = whole(0, 2**63 - 1)("train: seed", seed)
+    engine = choice("walk")("train: engine", engine)
+    chosen = read_optimizer(optimizer)
+    place = read_device(device)
+    prepared = prepare(net, data, validation, loss, seed, place)
+    loop = _Loop(prepared, chosen, epochs, batch_size, seed, place)
+    with Interrupt() as stop, Progress(progress, epochs, len(prepared.train)) as shown:
+        try:
+            why = loop.run(stop, shown)
+        except KeyboardInterrupt:
+            if stop.asked:
+                raise
+            why = INTERRUPTED
+    return loop.result(why)
+
+
+def read_device(given: Any) -> torch.device:
+    """A device that is there; by default a GPU of CUDA, else the CPU.
+
+    Raises:
+        ArgumentError: it is not there, or no device at all.
+    """
+    if given is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(given)
+        torch.empty(1, device=device)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        said = str(error).splitlines()[0]
+        raise ArgumentError(f"device={given!r} is not there: {said}", fix="device='cpu'", got=given) from None
+    return device
+
+
+class _Loop:
+    def __init__(
+        self,
+        ready: Prepared,
+        optimizer: Optimizer,
+        epochs: int,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.ready = ready
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.step = Step(ready.net, ready.objective, optimizer, seed)
+        self.state = self.step.start({p: t.to(device) for p, t in ready.net.arrays.items()})
+        self.history: list[dict[str, Any]] = []
+        self.best: Mapping[str, Tensor] = ready.net.arrays
+        self.finished: Mapping[str, Tensor] = ready.net.arrays
+        self.best_epoch = 0
+        self.settings = self._settings(device)
+
+    # Epochs ---------------------------------------------------------------------------------------
+
+    def run(self, stop: Interrupt, shown: Progress) -> str:
+        """Train until the end; answers why it ended."""
+        for epoch in range(1, self.epochs + 1):
+            entry = self._epoch(epoch, stop, shown)
+            if entry is None:
+                return INTERRUPTED
+            self.history.append(entry)
+            self._keep(entry)
+            shown.epoch(entry)
+        return f"all {self.epochs} epochs done"
+
+    def _epoch(self, epoch: int, stop: Interrupt, shown: Progress) -> dict[str, Any] | None:
+        begin = time.perf_counter()
+        total, done = 0.0, 0
+        counts = Counts(self.ready.objective)
+        for batch in self.ready.train.batches(self._rows(epoch)):
+            if epoch == 1:
+                self.ready.train.check(batch)
+            pull = self.step.pull(self.state.arrays, batch, self.state.count)
+            loss = pull.loss.item()
+            if not math.isfinite(loss):
+                raise self._diverged(batch, loss, f"step {self.state.count + 1} (epoch {epoch})", True)
+            self.step.apply(self.state, pull)
+            counts.add(pull.values, batch)
+            total += loss * len(batch)
+            done += len(batch)
+            if stop.asked:
+                return None
+            if shown.is_due():
+                speed = done / (time.perf_counter() - begin)
+                shown.batch(epoch, done, {**self._told(total / done, counts), "examples_per_second": speed})
+        trained = time.perf_counter() - begin
+        entry = {"epoch": epoch, **self._told(total / done, counts)}
+        if self.ready.validation is not None:
+            entry |= self._judge(self.ready.validation, epoch)
+        return entry | {
+            "seconds": time.perf_counter() - begin,
+            "rate": self.step.optimizer.learning_rate,
+            "examples_per_second": done / trained,
+        }
+
+    def _rows(self, epoch: int) -> list[Tensor]:
+        """The batches of an epoch. A last one of one example joins its neighbour where the batch is mixed."""
+        rows = [*torch.split(order(len(self.ready.train), self.step.seed, epoch - 1), self.batch_size)]
+        mixed = any(layer.mixes_batch for _, layer in self.ready.net.layers())
+        if mixed and len(rows) > 1 and len(rows[-1]) == 1:
+            rows[-2:] = [torch.cat(rows[-2:])]
+        return rows
+
+    def _judge(self, examples: Examples, epoch: int) -> dict[str, float]:
+        """Loss and accuracy in inference behaviour, over all examples."""
+        counts = Counts(self.ready.objective)
+        means = Means(self.ready.objective)
+        run = Run(seed=self.step.seed, step=self.state.count)
+        for batch in examples.in_order(self.batch_size * JUDGED):
+            if epoch == 1:
+                examples.check(batch)
+            with torch.no_grad():
+                values = walk_values(
+                    self.ready.net, batch.inputs, self.state.arrays, run, self.ready.objective.wanted
+                )
+                loss = means.add(values, batch)
+                counts.add(values, batch)
+            if not math.isfinite(loss):
+                raise self._diverged(batch, loss, f"validation after epoch {epoch}", False)
+        told = self._told(means.mean(), counts)
+        return {f"val_{name}": value for name, value in told.items()}
+
+    def _told(self, loss: float, counts: Counts) -> dict[str, float]:
+        return {"loss": loss, **counts.shares()}
+
+    def _keep(self, entry: Mapping[str, Any]) -> None:
+        self.finished = {path: tensor.detach().cpu().clone() for path, tensor in self.state.arrays.items()}
+        lowest = min((past["val_loss"] for past in self.history[:-1] if "val_loss" in past), default=math.inf)
+        if entry.get("val_loss", -math.inf) < lowest:
+            self.best, self.best_epoch = self.finished, entry["epoch"]
+
+    # Results --------------------------------------------------------------------------------------
+
+    def result(self, why: str) -> Training:
+        """What there is now."""
+        last = self.step.finish(self.state)
+        judged = self.ready.validation is not None and self.best_epoch > 0
+        return self._training(self.ready.net.with_arrays(self.best) if judged else last, last, why)
+
+    def _training(self, net: Net, last: Net, why: str) -> Training:
+        return Training(net, last, tuple(self.history), self.best_epoch, why, self.step.seed, self.settings)
+
+    def _diverged(self, batch: Batch, loss: float, where: str, training: bool) -> TrainingError:
+        run = Run(training, self.step.seed, self.state.count, batch.rows, batch.lengths)
+        error = diverged(self.ready.net, self.state.arrays, batch, run, loss, where)
+        net = self.ready.net.with_arrays(self.best)
+        error.run = self._training(
+            net, self.ready.net.with_arrays(self.finished), f"loss {loss:g} in {where}"
+        )
+        return error
+
+    def _settings(self, device: torch.device) -> dict[str, Any]:
+        ready, optimizer = self.ready, self.step.optimizer
+        told = ", ".join(f"{name}={value}" for name, value in optimizer.settings().items())
+        held_out = len(ready.validation) if ready.validation is not None else 0
+        return {
+            "parameters": ready.net.count,
+            "examples": len(ready.train),
+            "validation": f"{held_out:,} examples: {ready.chosen}" if held_out else ready.chosen,
+            "loss": ready.objective.name,
+            "optimizer": f"{type(optimizer).__name__}({told})",
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "seed": self.step.seed,
+            "device": str(device),
+            "precision": "float32",
+            "engine": "walk",
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
+
+
+def _refuse_unknown(unknown: Mapping[str, Any]) -> None:
+    for name in unknown:
+        known = ["validation", "epochs", "batch_size", "optimizer", "loss", "seed", "device", "engine"]
+        known += ["progress", *LATER]
+        hint = f" Here {ELSEWHERE[name]}." if name in ELSEWHERE else did_you_mean(name, known)
+        raise ArgumentError(
+            f"train has no argument {name!r}.{hint}", fix=f"it has: {', '.join(known)}", got=name
+        )

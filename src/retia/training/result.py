@@ -1,0 +1,98 @@
+"""What a training answers: the net, the history, the settings, the curves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from retia._late import Late
+from retia.errors import TrainingError
+from retia.nets.net import Net
+
+_figure: Any = Late("matplotlib.figure", extra="plots")
+_agg: Any = Late("matplotlib.backends.backend_agg", extra="plots")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Training:
+    """A training that is over: ``rt.train`` makes it.
+
+    Attributes:
+        net: the best net, by the validation loss where there is one; else the last.
+        last: the net after the last step.
+        history: one dict an epoch: ``epoch`` (from 1), ``loss`` and ``accuracy`` (running means over the
+            epoch's examples, in training behaviour), ``val_loss`` and ``val_accuracy`` (after the epoch, in
+            inference behaviour), ``seconds`` (the whole epoch), ``rate``, ``examples_per_second``. Accuracy
+            stands there where the output is classes or booleans, ``val_`` where there is a validation part.
+        best_epoch: from 1; 0 if no epoch was finished.
+        why: the reason it stopped.
+        seed: of everything random.
+        settings: everything that was chosen, by the user or by default.
+    Example:
+        >>> import retia as rt
+        >>> run = rt.train(rt.Linear(1, input=1), ([[0.0], [1.0]], [[1.0], [3.0]]), epochs=2, progress=False)
+        >>> [entry["epoch"] for entry in run.history], run.why
+        ([1, 2], 'all 2 epochs done')
+    """
+
+    net: Net
+    last: Net
+    history: Sequence[Mapping[str, Any]]
+    best_epoch: int
+    why: str
+    seed: int
+    settings: Mapping[str, Any]
+
+    def plot(self, path: str | os.PathLike[str] | None = None, ax: Any = None) -> Any:
+        """Draw the curves of loss and accuracy, for training and validation.
+
+        Args:
+            path: where to save the picture (.png, .svg, .pdf), if anywhere.
+            ax: matplotlib axes to draw the loss on, instead of a figure of its own.
+        Returns:
+            The matplotlib figure. No global state of matplotlib is used or changed.
+        Raises:
+            TrainingError: no epoch was finished, so there is nothing to draw.
+        """
+        if not self.history:
+            raise TrainingError("No epoch was finished, so there are no curves.", fix="epochs=1 or more")
+        if ax is not None:
+            _curves(ax, self.history, "loss", self.best_epoch)
+            figure = ax.figure
+        else:
+            drawn = ["loss", *(["accuracy"] if "accuracy" in self.history[0] else [])]
+            figure = _figure.Figure(figsize=(5 * len(drawn), 3.5), layout="constrained")
+            _agg.FigureCanvasAgg(figure)
+            for place, quantity in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
+                _curves(place, self.history, quantity, self.best_epoch)
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
+
+    def __str__(self) -> str:
+        lines = [f"{name:<14} {value}" for name, value in self.settings.items()]
+        lines += [f"{'stopped':<14} {self.why}"]
+        if self.history:
+            best = self.history[self.best_epoch - 1]
+            told = [f"{k} {v:.4g}" for k, v in best.items() if k not in ("epoch", "rate", "seconds")]
+            lines += [f"{'best epoch':<14} {self.best_epoch}: {', '.join(told)}"]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Training: {len(self.history)} epochs, best {self.best_epoch}, {self.why}>"
+
+
+def _curves(ax: Any, history: Sequence[Mapping[str, Any]], quantity: str, best: int) -> None:
+    epochs = [entry["epoch"] for entry in history]
+    for key, label in ((quantity, "training"), (f"val_{quantity}", "validation")):
+        if key in history[0]:
+            ax.plot(epochs, [entry[key] for entry in history], marker=".", label=label)
+    if f"val_{quantity}" in history[0] and best:
+        ax.axvline(best, color="0.7", linewidth=1, linestyle=":", label="best")
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(quantity)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.grid(alpha=0.2)
+    ax.legend()
