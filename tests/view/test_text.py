@@ -8,7 +8,8 @@ import retia as rt
 from retia.view.text import table
 
 DIGITS = rt.Chain(
-    rt.Flatten(), rt.Linear(200), rt.ReLU(), rt.Linear(60), rt.ReLU(), rt.Linear(10), rt.Softmax(), input=(28, 28)
+    rt.Flatten(), rt.Linear(200), rt.ReLU(), rt.Linear(60), rt.ReLU(), rt.Linear(10), rt.Softmax(),
+    input=(28, 28),
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import click
 
 from retia.errors import Error
 
-INTERRUPTED = 130
+INTERRUPTED_STATUS = 130
 """The exit status of what Ctrl-C ended, as shells have it."""
 
 

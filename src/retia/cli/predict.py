@@ -46,7 +46,7 @@ def _check(net: Net, path: str) -> None:
     if len(ports) != 1 or ports[0].codec is None or len(net.outputs) != 1:
         inputs, outputs = (", ".join(map(str, side.values())) for side in (net.inputs, net.outputs))
         raise ArgumentError(
-            f"{path}: predict needs one input that reads files and one output; this net has {inputs}; {outputs}.",
+            f"{path}: predict needs one input with a codec and one output; it has {inputs}; {outputs}.",
             fix="call it from Python: rt.load(path)(x)",
             path=path,
         )

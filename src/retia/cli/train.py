@@ -8,15 +8,20 @@ from typing import Any
 import click
 
 from retia import sources
-from retia._late import pyplot
-from retia.cli.command import INTERRUPTED, Command
-from retia.errors import ArgumentError, DataError, did_you_mean
+from retia._late import Late
+from retia.cli.command import INTERRUPTED_STATUS, Command
+from retia.errors import ArgumentError, did_you_mean
 from retia.metrics import measure
 from retia.nets import Net
 from retia.sources import Data
 from retia.training import Training, optimizers
 from retia.training import train as train_net
+from retia.training.loop import INTERRUPTED
 from retia.zoo import small
+
+_figure: Any = Late("matplotlib.figure", extra="plots")
+
+DRAWN = (".png", ".svg", ".pdf")
 
 OPTIMIZERS = {name.lower(): name for name in ("Adam", "AdamW", "SGD", "RMSprop", "Adagrad")}
 
@@ -62,7 +67,7 @@ Examples:
 @click.option("--quiet", is_flag=True, help="Print the results and no progress.")
 @click.pass_context
 def train(
-    ctx: click.Context, data: str, net: str | None, activation: str, save: str | None, plot: str | None,
+    ctx: click.Context, /, data: str, net: str | None, activation: str, save: str | None, plot: str | None,
     quiet: bool, optimizer: str, rate: float | None, **how: Any,
 ) -> None:  # fmt: skip
     """Train, save, plot, then test."""
@@ -74,12 +79,14 @@ def train(
     run = train_net(
         chosen, examples, optimizer=kind() if rate is None else kind(rate), progress=not quiet, **given
     )
+    if run.why == INTERRUPTED:
+        click.echo(f"interrupted after {len(run.history)} epochs; the best net so far is kept", err=True)
     _keep(run, save, plot)
     if examples.test is not None:
         score = measure(run.net, examples.test)
         click.echo(f"test accuracy  {score.accuracy:.2%} of {len(examples.test):,} examples")
-    if run.why == "interrupted":
-        ctx.exit(INTERRUPTED)
+    if run.why == INTERRUPTED:
+        ctx.exit(INTERRUPTED_STATUS)
 
 
 def choose_net(name: str | None, activation: str, examples: Data) -> Net:
@@ -105,14 +112,16 @@ def choose_net(name: str | None, activation: str, examples: Data) -> Net:
     return small.dense([int(size) for size in sizes], activation=activation, labels=labels)
 
 
-def _check_targets(*paths: str | None) -> None:
+def _check_targets(save: str | None, plot: str | None) -> None:
     """Refuse before the training what could not be written after it."""
-    for path in paths:
-        folder = os.path.dirname(path or "") or "."
-        if path is not None and not os.path.isdir(folder):
-            raise DataError(f"{path}: there is no folder {folder}.", fix=f"mkdir -p {folder}", path=path)
-    if paths[1] is not None:
-        pyplot.get_backend()
+    for path in filter(None, (save, plot)):
+        folder = os.path.dirname(path) or "."
+        if not os.path.isdir(folder):
+            raise ArgumentError(f"{path}: there is no folder {folder}.", fix=f"mkdir -p {folder}", path=path)
+    if plot is not None:
+        if os.path.splitext(plot)[1].lower() not in DRAWN:
+            raise ArgumentError(f"{plot}: curves are drawn as {', '.join(DRAWN)}.", path=plot)
+        callable(_figure.Figure)  # matplotlib is missed now, not after the training
 
 
 def _keep(run: Training, save: str | None, plot: str | None) -> None:

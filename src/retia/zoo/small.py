@@ -6,14 +6,14 @@ Each function is ten lines of the public language; copy one to start a net of yo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from retia.codecs import Classes, Image
 from retia.errors import ArgumentError
 from retia.layers import Conv2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, ReLU, Sigmoid, Softmax, Tanh
 from retia.nets import Chain, Net
 
-ACTIVATIONS = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
+ACTIVATIONS: dict[str, Callable[[], Net]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
 
 
 def dense(
@@ -34,7 +34,7 @@ def dense(
     side = math.isqrt(sizes[0]) if len(sizes) > 1 and min(sizes) > 0 else 0
     if not side or side * side != sizes[0]:
         raise ArgumentError(
-            f"A dense net goes from the pixels of a square picture to classes; got {'-'.join(map(str, sizes))}.",
+            f"A dense net goes from a square picture's pixels to classes; got {'-'.join(map(str, sizes))}.",
             fix="784-200-60-10 takes pictures of 28 x 28 pixels",
             got=tuple(sizes),
         )
@@ -89,4 +89,4 @@ def convolutional(size: int = 64, *, color: str = "rgb", labels: Iterable[str | 
 
 
 def _classes(labels: Iterable[str | int] | None) -> Classes:
-    return Classes() if labels is None else Classes(labels)
+    return Classes() if labels is None else Classes(tuple(labels))
