@@ -21,6 +21,7 @@ from retia.errors import (
     UnknownNameError,
 )
 from retia.layers import *  # noqa: F403  (pinned by layers.__all__)
+from retia.metrics import measure
 from retia.nets import (
     Array,
     Chain,
@@ -36,3 +37,4 @@ from retia.nets import (
     layer,
 )
 from retia.sources import Data, data
+from retia.training import SGD, Adagrad, Adam, AdamW, RMSprop, Training, step, train

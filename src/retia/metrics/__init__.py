@@ -2,3 +2,9 @@
 
 This room knows nets, codecs, sources and the walk; training stands above it.
 """
+
+from retia.metrics.confusion import Confusion
+from retia.metrics.measure import measure
+from retia.metrics.measurement import Measurement
+
+__all__ = ["Confusion", "Measurement", "measure"]

@@ -21,7 +21,7 @@ from retia.nets.net import Net
 from retia.nets.ports import Port
 from retia.shapes import Extent
 from retia.sources.dataset import Data
-from retia.sources.feed import feed
+from retia.sources.feeds import feed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,8 +77,19 @@ def columns_of(net: Net, data: Data, ports: Sequence[str]) -> dict[str, str]:
     return chosen
 
 
-def is_whole(things: Sequence[Any]) -> bool:
-    """Whether targets without a codec are whole numbers (class numbers), and not real ones."""
+def things_of(data: Data, column: str) -> Sequence[Any]:
+    """What stands in a column: an array, or a list."""
+    things: Sequence[Any] = data.columns[column].things(data.rows)
+    return things
+
+
+def whole_targets(net: Net, data: Data, ports: Sequence[str]) -> dict[str, bool]:
+    """For outputs without a codec, whether their targets are whole numbers (class numbers)."""
+    plain = [port for port in ports if net.outputs[port].codec is None]
+    return {port: _is_whole(things_of(data, column)) for port, column in columns_of(net, data, plain).items()}
+
+
+def _is_whole(things: Sequence[Any]) -> bool:
     kind = things.dtype.kind if hasattr(things, "dtype") else np.asarray(things).dtype.kind
     return kind in "iu"
 
@@ -109,7 +120,7 @@ class Examples:
             packers[self._columns[name]] = partial(_pack, port)
         for name in objective.ports:
             port, column = self._outputs[name], self._columns[name]
-            whole = port.codec is None and is_whole(data.columns[column].pick(data.rows))
+            whole = port.codec is None and _is_whole(things_of(data, column))
             packers[column] = partial(_pack_target, port, _term(objective, name), whole)
         self.feed = feed(data, packers)
 

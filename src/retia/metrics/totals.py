@@ -66,6 +66,12 @@ class Means:
         """The loss over everything that was added."""
         return _mean(self._parts)
 
+    def of(self, port: str) -> float:
+        """The loss of one output, without its weight."""
+        ports = [term.port for term in self._objective.terms]
+        _, summed, count = self._parts[ports.index(port)]
+        return summed / count
+
 
 def _mean(parts: list[tuple[float, float, int]]) -> float:
     return sum(weight * summed / count for weight, summed, count in parts)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from retia._torch import torch
 from retia.engine.intake import as_batch, on_device_half
 from retia.errors import ArgumentError, DataError
-from retia.metrics.examples import Examples, columns_of, is_whole
+from retia.metrics.examples import Examples, columns_of, things_of, whole_targets
 from retia.metrics.objective import Objective, objective
 from retia.nets.codec import Codec
 from retia.nets.net import Net
@@ -54,13 +54,8 @@ def prepare(net: Net, data: Any, validation: Any, loss: Any, seed: int, device: 
     train, held_out, chosen = parts_of(read_data(data), validation, seed)
     aims = _aims(net, loss)
     net = fit(net, train, aims)
-    whole = {
-        port: is_whole(_things(train, column))
-        for port, column in columns_of(net, train, aims).items()
-        if net.outputs[port].codec is None
-    }
     net = net.init(seed)
-    lower = objective(net, loss, whole)
+    lower = objective(net, loss, whole_targets(net, train, aims))
     return Prepared(
         net,
         lower,
@@ -118,12 +113,12 @@ def fit(net: Net, train: Data, aims: Sequence[str]) -> Net:
     for side, ports in (("input", inputs), ("output", {name: outputs[name] for name in aims})):
         for name, port in ports.items():
             if port.codec is not None and not port.codec.is_fitted():
-                learned[side][name] = port.codec.fit(_things(train, columns[name]))
+                learned[side][name] = port.codec.fit(things_of(train, columns[name]))
     net = with_specs(net, **learned)
     opened: dict[str, Spec] = {}
     for name, port in net.inputs.items():
         if port.shape is None or None in port.shape:
-            opened.update(_opened(port, _things(train[:1], columns[name])))
+            opened.update(_opened(port, things_of(train[:1], columns[name])))
     return with_specs(net, opened)
 
 
@@ -144,8 +139,3 @@ def _first(codec: Codec | None, port: Port, things: Sequence[Any]) -> Tensor:
 
 def _aims(net: Net, loss: Any) -> tuple[str, ...]:
     return tuple(loss) if isinstance(loss, dict) else tuple(net.outputs)
-
-
-def _things(data: Data, column: str) -> Sequence[Any]:
-    things: Sequence[Any] = data.columns[column].pick(data.rows)
-    return things

@@ -7,12 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from retia._late import Late
 from retia.errors import TrainingError
+from retia.metrics.figures import figure, save
 from retia.nets.net import Net
-
-_figure: Any = Late("matplotlib.figure", extra="plots")
-_agg: Any = Late("matplotlib.backends.backend_agg", extra="plots")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,16 +57,12 @@ class Training:
             raise TrainingError("No epoch was finished, so there are no curves.", fix="epochs=1 or more")
         if ax is not None:
             _curves(ax, self.history, "loss", self.best_epoch)
-            figure = ax.figure
-        else:
-            drawn = ["loss", *(["accuracy"] if "accuracy" in self.history[0] else [])]
-            figure = _figure.Figure(figsize=(5 * len(drawn), 3.5), layout="constrained")
-            _agg.FigureCanvasAgg(figure)
-            for place, quantity in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
-                _curves(place, self.history, quantity, self.best_epoch)
-        if path is not None:
-            figure.savefig(path, dpi=150)
-        return figure
+            return save(ax.figure, path)
+        quantities = ["loss", *(["accuracy"] if "accuracy" in self.history[0] else [])]
+        drawn, places = figure(5 * len(quantities), 3.5, len(quantities))
+        for place, quantity in zip(places, quantities, strict=True):
+            _curves(place, self.history, quantity, self.best_epoch)
+        return save(drawn, path)
 
     def __str__(self) -> str:
         lines = [f"{name:<14} {value}" for name, value in self.settings.items()]

@@ -1,0 +1,154 @@
+"""``rt.measure``: a net run over a set of examples, in their order and in inference behaviour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from retia._late import numpy as np
+from retia._torch import torch
+from retia.engine.intake import device_of
+from retia.engine.walk import Run, walk_values
+from retia.errors import ArgumentError, DataError
+from retia.metrics.examples import Examples, whole_targets
+from retia.metrics.measurement import Measurement
+from retia.metrics.objective import Term, objective
+from retia.metrics.scores import BOOLEAN, CLASSES, NUMBERS, class_numbers, cut, ranks, sense
+from retia.metrics.totals import Means
+from retia.nets.net import Net, missing_arrays
+from retia.sources.dataset import Data
+from retia.sources.reading import data as read_data
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+CHUNK = 256
+
+
+def measure(net: Net, data: Any, *, loss: Any = None, batch_size: int = CHUNK) -> Measurement:
+    """How well a net does on a set of examples.
+
+    The net is run as in a call, so nothing in it is random and nothing changes. Figures are counted over
+    examples, never averaged over batches.
+
+    Args:
+        net: with all its arrays.
+        data: as ``rt.data`` takes it, with targets; of a set with parts, one of them.
+        loss: as in ``rt.train``; left out, it follows from the output.
+        batch_size: at least 1, examples at once; it changes nothing but speed and memory.
+    Returns:
+        ``.accuracy``, ``.confusion``, ``.top(5)``, ``.r2``, ...: what suits the output.
+    Raises:
+        ArraysError: arrays are missing. DataError: no targets, or a set with parts.
+    Example:
+        >>> import retia as rt
+        >>> double = rt.Chain(rt.ReLU(), input=1, output=1)
+        >>> rt.measure(double, ([[1.0], [2.0]], [[1.0], [4.0]])).mse
+        2.0
+    """
+    if not isinstance(net, Net):
+        raise ArgumentError(f"measure: the first argument is a net; got {net!r}.", got=net)
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ArgumentError(
+            f"measure: batch_size is a whole number of at least 1; got {batch_size!r}.", got=batch_size
+        )
+    missing_arrays(net)
+    examples = _examples(net, _one_part(read_data(data), data), loss)
+    means = Means(examples.objective)
+    collected = {term.port: _Collected(net, term) for term in examples.objective.terms}
+    arrays = net.arrays.check()
+    for batch in examples.in_order(batch_size):
+        examples.check(batch)
+        with torch.no_grad():
+            values = walk_values(net, batch.inputs, arrays, Run(), examples.objective.wanted)
+            means.add(values, batch)
+            for term in examples.objective.terms:
+                collected[term.port].add(values[term.reads], batch.targets[term.port])
+    parts = {port: each.measurement(len(examples), means) for port, each in collected.items()}
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    return Measurement(means.mean(), len(examples), parts=parts)
+
+
+def _one_part(data: Data, source: Any) -> Data:
+    if data.parts:
+        raise DataError(
+            f"measure: the set has parts ({', '.join(data.parts)}); which of them is meant?",
+            fix=f"rt.data({source!r}).test" if isinstance(source, str) else "rt.measure(net, data.test)",
+            got=[*data.parts],
+        )
+    return data
+
+
+def _examples(net: Net, data: Data, loss: Any) -> Examples:
+    aims = tuple(loss) if isinstance(loss, dict) else tuple(net.outputs)
+    lower = objective(net, loss, whole_targets(net, data, aims))
+    return Examples(net, data, lower, device_of(net))
+
+
+class _Collected:
+    """What is kept of one output: a few numbers an example for decisions, sums for numbers."""
+
+    def __init__(self, net: Net, term: Term) -> None:
+        self.net = net
+        self.term = term
+        self.sense = sense(net, term)
+        self.kept: dict[str, list[NDArray[Any]]] = {}
+        self.spread: _Spread = _Spread()
+        self.classes = 0
+
+    def add(self, value: Tensor, target: Tensor) -> None:
+        if self.sense == CLASSES:
+            self.classes = value.shape[self.term.axis]
+            numbers = class_numbers(target, value, self.term.axis)
+            self._keep("true", numbers)
+            self._keep("answered", value.argmax(self.term.axis))
+            self._keep("rank", ranks(value, numbers, self.term.axis))
+        elif self.sense == BOOLEAN:
+            self._keep("true", target > 0.5)
+            self._keep("answered", value > cut(self.net, self.term))
+            self._keep("score", value.double())
+        else:
+            self.spread.add(value.double().cpu().numpy(), target.double().cpu().numpy())
+
+    def measurement(self, examples: int, means: Means) -> Measurement:
+        loss = means.of(self.term.port)
+        if self.sense == NUMBERS:
+            return Measurement(loss, examples, NUMBERS, arrays=self.spread.arrays())
+        codec = self.net.outputs[self.term.port].codec
+        known = getattr(codec, "labels", None) or tuple(range(self.classes))
+        labels = known if self.sense == CLASSES else (False, True)
+        arrays = {name: np.concatenate(parts) for name, parts in self.kept.items()}
+        return Measurement(loss, examples, self.sense, labels, arrays=arrays)
+
+    def _keep(self, name: str, values: Tensor) -> None:
+        self.kept.setdefault(name, []).append(values.flatten().cpu().numpy())
+
+
+class _Spread:
+    """Errors and the spread of targets, by position, added up in float64 without losing digits.
+
+    Source: Chan, Golub and LeVeque 1983, for joining the spreads of batches.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.squares: Any = 0.0
+        self.absolutes: Any = 0.0
+        self.mean: Any = 0.0
+        self.spread: Any = 0.0
+
+    def add(self, value: NDArray[Any], target: NDArray[Any]) -> None:
+        error = value - target
+        self.squares = self.squares + (error**2).sum(0)
+        self.absolutes = self.absolutes + abs(error).sum(0)
+        count, mean = len(target), target.mean(0)
+        total = self.count + count
+        apart = mean - self.mean
+        self.spread = self.spread + ((target - mean) ** 2).sum(0) + apart**2 * (self.count * count / total)
+        self.mean = self.mean + apart * (count / total)
+        self.count = total
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        found = {"squares": self.squares, "absolutes": self.absolutes, "spread": self.spread}
+        return {name: np.asarray(values) for name, values in found.items()}
