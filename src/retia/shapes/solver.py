@@ -12,7 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from retia.errors import ShapeError
 from retia.shapes.dims import Extent, Shape, Size, show
+
+MOST_AXES = 64
+"""PyTorch's limit. Without one, layers that each add an axis would make shapes as long as the net."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Rest:
     label: str
     bound: Pattern | None = None
     fact: Fact | None = None
+    near: Pattern | None = None
 
 
 Item: TypeAlias = "int | Extent | Unknown | Rest"
@@ -116,6 +121,10 @@ class Solver:
                 self._bind(one[0], other, fact)
                 return True
         a, b = spread(left), spread(right)
+        for one, other in ((a, b), (b, a)):
+            fixed = sum(not isinstance(item, Rest) for item in other)
+            if not any(isinstance(item, Rest) for item in one) and fixed > len(one):
+                raise _Clash(None)
         while a and b and not isinstance(a[0], Rest) and not isinstance(b[0], Rest):
             self._equal(a[0], b[0], fact)
             a, b = a[1:], b[1:]
@@ -130,12 +139,6 @@ class Solver:
             if len(one) == 1 and isinstance(one[0], Rest):
                 self._bind(one[0], other, fact)
                 return True
-        if not any(isinstance(item, Rest) for item in a + b):
-            raise _Clash(None)
-        for one, other in ((a, b), (b, a)):
-            fixed = sum(not isinstance(item, Rest) for item in other)
-            if not any(isinstance(item, Rest) for item in one) and fixed > len(one):
-                raise _Clash(None)
         return False
 
     def _equal(self, a: Item, b: Item, fact: Fact) -> None:
@@ -193,8 +196,24 @@ def spread(pattern: Sequence[Item]) -> Pattern:
     """A pattern with its solved stars spread out, its sizes as they were written."""
     items: list[Item] = []
     for item in pattern:
-        items += spread(item.bound) if isinstance(item, Rest) and item.bound is not None else [item]
+        items += _run_of(item) if isinstance(item, Rest) and item.bound is not None else [item]
+    if len(items) > MOST_AXES:
+        raise ShapeError(f"An array of more than {MOST_AXES} axes; PyTorch has none.", expected=MOST_AXES)
     return tuple(items)
+
+
+def _run_of(rest: Rest) -> Pattern:
+    """What a solved star stands for. Remembered on the way, for stars form chains as long as the net."""
+    items: list[Item] = []
+    stack: list[Item] = [rest]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Rest) and item.bound is not None:
+            stack += reversed(item.bound if item.near is None else item.near)
+        else:
+            items.append(item)
+    rest.near = tuple(items)
+    return rest.near
 
 
 def shape(pattern: Sequence[Item]) -> Shape | None:
