@@ -44,6 +44,11 @@ def as_numbers(thing: Any, where: str) -> NDArray[Any]:
     return array
 
 
+def rows_where(mask: NDArray[Any]) -> NDArray[Any]:
+    """Which rows of a mask are true anywhere."""
+    return np.asarray(mask.any(axis=tuple(range(1, mask.ndim))))
+
+
 def brief(thing: Any) -> str:
     """A thing as an error shows it."""
     if is_array(thing) and getattr(thing, "shape", ()) != ():

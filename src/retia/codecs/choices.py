@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from retia._late import numpy as np
+from retia.codecs.arrays import rows_where
 from retia.errors import ArgumentError, CodecError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def scores_of(name: str, batch: Tensor, shape: tuple[int, ...]) -> NDArray[Any]:
             expected=shape,
             got=scores.shape,
         )
-    bad = np.isnan(scores).reshape(len(scores), -1).any(axis=1)
+    bad = rows_where(np.isnan(scores))
     if bad.any():
         row = int(bad.argmax())
         raise CodecError(
@@ -73,7 +74,7 @@ def probabilities(name: str, scores: NDArray[Any], ending: str | None) -> NDArra
 
 def brief_row(table: NDArray[Any], off: NDArray[Any]) -> str:
     """The first row of a table that is off, as an error shows it."""
-    row = int(off.reshape(len(table), -1).any(axis=1).argmax())
+    row = int(rows_where(off).argmax())
     shown = ", ".join(f"{v:g}" for v in np.ravel(table[row])[:5])
     return f"row {row} [{shown}{', ...' if table[row].size > 5 else ''}]"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from retia._late import numpy as np
 from retia._late import pillow_image
 from retia._torch import torch
-from retia.codecs.arrays import as_array, brief, is_array
+from retia.codecs.arrays import as_array, brief, is_array, rows_where
 from retia.codecs.layouts import LAYOUTS, Layout, find_layout
 from retia.codecs.pictures import (
     in_colour,
@@ -299,7 +299,7 @@ class Image(Codec):
                 got=pixels.shape[1:],
             )
         if np.isnan(pixels).any():
-            row = int(np.isnan(pixels).reshape(len(pixels), -1).any(axis=1).argmax())
+            row = int(rows_where(np.isnan(pixels)).argmax())
             raise CodecError(f"{self!r}: row {row} to decode has pixels that are NaN.", path=f"row {row}")
         scale = self._scale()
         if scale is not None:

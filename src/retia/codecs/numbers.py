@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from retia._late import numpy as np
 from retia._torch import torch
-from retia.codecs.arrays import as_numbers, brief, is_array
+from retia.codecs.arrays import as_numbers, brief, is_array, rows_where
 from retia.errors import CodecError
 from retia.nets.codec import Codec, Reading, codec
 from retia.nets.settings import setting, whole, whole_tuple
@@ -79,7 +79,7 @@ class Numbers(Codec):
         rows = self._rows(things)
         with np.errstate(over="ignore"):
             packed = np.array(rows, dtype=np.float32)
-        bad = np.logical_not(np.isfinite(packed).reshape(len(packed), -1).all(axis=1))
+        bad = rows_where(~np.isfinite(packed))
         if bad.any():
             row = int(bad.argmax())
             worst = rows[row][~np.isfinite(packed[row])].ravel()[0]
