@@ -6,7 +6,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/pip --quiet --disable-pip-version-check
+PIP := $(BIN)/pip --quiet --quiet --disable-pip-version-check
 TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 .PHONY: demo test check bench clean
