@@ -66,7 +66,7 @@ def test_an_array_is_read_by_the_table(codec, shape, one, axes):
     pixels = array(*shape)
     assert codec.is_one(pixels) is one
     assert codec.is_one(torch.from_numpy(pixels)) is one
-    assert codec.is_one(pixels.tolist()) is one
+    assert codec.is_one(pixels[:, :30].tolist() if pixels.size > 1e6 else pixels.tolist()) is one
     packed = codec.pack([pixels] if one else pixels)
     each = pixels[None] if one else pixels
     named = ("n" + axes).replace("nn", "n")

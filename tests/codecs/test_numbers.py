@@ -59,6 +59,21 @@ def test_numbers_of_any_make_become_float32(array):
     assert packed.tolist() == [1.0, 0.0, 2.0]
 
 
+def test_what_speaks_only_dlpack_is_read():
+    class Foreign:
+        def __init__(self, tensor):
+            self.tensor, self.shape = tensor, tensor.shape
+
+        def __dlpack__(self, **how):
+            return self.tensor.__dlpack__(**how)
+
+        def __dlpack_device__(self):
+            return self.tensor.__dlpack_device__()
+
+    assert rt.Scalar().is_one(Foreign(torch.arange(3))) is False
+    assert rt.Scalar().pack(Foreign(torch.arange(3))).tolist() == [0.0, 1.0, 2.0]
+
+
 def test_what_is_packed_is_never_a_view_of_what_was_given():
     array = np.zeros((2, 3), np.float32)
     array.flags.writeable = False

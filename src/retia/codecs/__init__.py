@@ -16,7 +16,8 @@ Vector, Tensor     an array of as many axes, nested lists   one axis more; a lis
 ``[]`` is an empty batch. What fits both readings is refused, with ``net.one(x)`` and ``net.batch(xs)``.
 """
 
-from retia.codecs.classes import Boolean, Classes
+from retia.codecs.boolean import Boolean
+from retia.codecs.classes import Classes
 from retia.codecs.image import Image
 from retia.codecs.numbers import Scalar, Tensor, Vector
 

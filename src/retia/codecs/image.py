@@ -12,6 +12,7 @@ from retia._late import pillow_image
 from retia._torch import torch
 from retia.codecs.arrays import as_array, brief, is_array, rows_where
 from retia.codecs.layouts import LAYOUTS, Layout, find_layout
+from retia.codecs.normalize import read_normalize, scale_of
 from retia.codecs.pictures import (
     in_colour,
     is_picture,
@@ -22,11 +23,11 @@ from retia.codecs.pictures import (
     to_255,
 )
 from retia.codecs.resize import FILTERS, FITS, resize, resize_real
-from retia.errors import ArgumentError, CodecError, NotYetError
+from retia.errors import ArgumentError, CodecError
 from retia.nets.codec import Codec, Reading, codec
 from retia.nets.graph import Graph
 from retia.nets.net import Net
-from retia.nets.settings import choice, make, real, setting, whole
+from retia.nets.settings import choice, make, setting, whole
 from retia.shapes import Shape
 
 if TYPE_CHECKING:
@@ -37,33 +38,8 @@ if TYPE_CHECKING:
 
 
 CHANNELS = {"rgb": 3, "gray": 1, "rgba": 4}
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and deviation of the pixels of ImageNet, as most trained nets for pictures expect them."""
-
 AT_ONCE = 1 << 24
 """Pixels whose colours are converted together."""
-
-
-def read_normalize(name: str, value: Any) -> Any:
-    """The rule of ``normalize=``: None, ``"imagenet"``, or (mean, deviation), for all colours or for each."""
-    if value is None or (isinstance(value, str) and value == "imagenet"):
-        return value
-    if isinstance(value, str) and value == "data":
-        raise NotYetError(
-            f"{name}='data' is not there yet.",
-            fix="give the numbers, normalize=(mean, deviation), or 'imagenet'",
-        )
-    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
-        raise ArgumentError(
-            f"{name} is None, 'imagenet', or a pair (mean, deviation); got {brief(value)}.", got=value
-        )
-    return _per_colour(f"{name}: mean", value[0], -1e6), _per_colour(f"{name}: deviation", value[1], 1e-12)
-
-
-def _per_colour(name: str, value: Any, low: float) -> Any:
-    rule = real(low, 1e6)
-    value = value.tolist() if is_array(value) else value
-    return tuple(rule(name, each) for each in value) if isinstance(value, list | tuple) else rule(name, value)
 
 
 @codec
@@ -199,11 +175,7 @@ class Image(Codec):
 
     def _scale(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
         """Mean and deviation of each channel; None where pixels stay in 0..1."""
-        if self.normalize is None:
-            return None
-        pair = IMAGENET if self.normalize == "imagenet" else self.normalize
-        mean, deviation = (each if isinstance(each, tuple) else (each,) * self.channels for each in pair)
-        return mean, deviation
+        return scale_of(self.normalize, self.channels)
 
     def _pixels(self, things: Sequence[Any]) -> NDArray[Any]:
         """A batch (n, h, w, c) of this size and colour."""
