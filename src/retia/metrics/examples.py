@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from retia._late import numpy as np
 from retia._torch import torch
-from retia.engine.intake import as_batch, check_shapes, float_kind, on_device_half
+from retia.engine.intake import as_batch, check_shapes, float_kind
+from retia.engine.walk import Run, walk
 from retia.errors import DataError, NotYetError, did_you_mean
 from retia.metrics.losses import Loss
 from retia.metrics.objective import Objective, Term
@@ -114,6 +115,7 @@ class Examples:
         self._kind = float_kind(net)
         self._inputs, self._outputs = net.inputs, net.outputs
         self._columns = columns_of(net, data, [*self._inputs, *objective.ports])
+        self._halves = {name: _half(port, device) for name, port in self._inputs.items()}
         self._refuse_varying()
         packers: dict[str, Callable[[Sequence[Any]], Tensor]] = {}
         for name, port in self._inputs.items():
@@ -157,17 +159,19 @@ class Examples:
         self.objective.check(batch.targets, batch.rows)
 
     def _batch(self, packed: Mapping[str, Tensor], rows: Tensor) -> Batch:
-        inputs = {}
-        for name, port in self._inputs.items():
-            values = packed[self._columns[name]].to(self.device)
-            inputs[name] = values if port.codec is None else on_device_half(port.codec, values, self._kind)
-        targets = {}
-        for name in self.objective.ports:
-            values = packed[self._columns[name]].to(self.device)
-            codec = self._outputs[name].codec
-            halved = codec is not None and codec.device() is not None
-            targets[name] = on_device_half(codec, values, self._kind) if codec and halved else values
+        inputs = {name: self._arrive(name, port, packed) for name, port in self._inputs.items()}
+        targets = {name: packed[self._columns[name]].to(self.device) for name in self.objective.ports}
         return Batch(inputs, targets, rows.to(self.device))
+
+    def _arrive(self, name: str, port: Port, packed: Mapping[str, Tensor]) -> Tensor:
+        """What an input port takes: on the device, through the codec's device half."""
+        values = packed[self._columns[name]].to(self.device)
+        if port.codec is not None and port.codec.kind == "float":
+            values = values.to(self._kind)
+        half = self._halves[name]
+        return (
+            values if half is None else next(iter(walk(half, {"input": values}, half.arrays, Run()).values()))
+        )
 
     def _refuse_varying(self) -> None:
         for port in [*self._inputs.values(), *(self._outputs[p] for p in self.objective.ports)]:
@@ -177,6 +181,11 @@ class Examples:
                     fix="rt.step takes padded batches and lengths=",
                     path=port.name,
                 )
+
+
+def _half(port: Port, device: torch.device) -> Net | None:
+    half = port.codec.device() if port.codec is not None else None
+    return half.to(device) if half is not None else None
 
 
 def _term(objective: Objective, port: str) -> Term | None:

@@ -93,7 +93,7 @@ def train(
     Example:
         >>> import retia as rt
         >>> x, y = [[0.0], [1.0], [2.0], [3.0]], [[1.0], [3.0], [5.0], [7.0]]
-        >>> run = rt.train(rt.Linear(1), (x, y), epochs=200, optimizer=rt.Adam(0.1), progress=False)
+        >>> run = rt.train(rt.Linear(1), (x, y), epochs=300, optimizer=rt.Adam(0.1), progress=False)
         >>> bool(abs(run.net([4.0]) - 9.0) < 0.1)
         True
     """

@@ -199,7 +199,7 @@ def step(net: Net, loss: Any = None, optimizer: Any = None, *, seed: int = 0) ->
         >>> step = rt.step(net, "mse", rt.SGD(0.1))
         >>> state = step.start()
         >>> x = torch.tensor([[1.0], [2.0]])
-        >>> for _ in range(50):
+        >>> for _ in range(200):
         ...     state, loss = step(state, x, 3 * x)
         >>> bool(loss < 0.1)
         True
