@@ -245,6 +245,13 @@ def test_columns_are_encoded_by_a_nets_codecs():
         rt.data(([[1.0, 2.0]] * 2, ["cat", "bird"])).arrays(net)
 
 
+@pytest.mark.parametrize("n", [1, 2, 257])
+def test_pictures_are_encoded_one_by_one_whatever_their_number(n):
+    x = np.arange(n * 6, dtype=np.uint8).reshape(n, 2, 3)
+    found = rt.data({"input": x}).arrays({"input": rt.Image(2, 3, color="gray")})["input"]
+    assert torch.allclose(found, torch.from_numpy(x.copy()).float().unsqueeze(1) / 255)
+
+
 # Contact sheets -----------------------------------------------------------------------------------
 
 SMALL = np.arange(4 * 6, dtype=np.uint8).reshape(4, 6) * 10

@@ -102,7 +102,9 @@ def test_a_failure_names_row_column_and_file(kind, row, tmp_path, monkeypatch):
     with pytest.raises(rt.DataError) as caught:
         [*kind(rt.data(tmp_path), {"input": pixels}).stream(torch.arange(40).split(8))]
     text = str(caught.value)
-    assert text.startswith(f"'input', row {row} ({tmp_path / 'a' / f'{row}.png'}): UnidentifiedImageError")
+    assert text.startswith(f"'input', row {row}: UnidentifiedImageError: cannot identify image file")
+    assert str(tmp_path / "a" / f"{row}.png") in text
+    assert text.endswith('fix   rt.data(folder, on_error="skip") leaves unreadable pictures out')
 
 
 @pytest.mark.parametrize("kind", [ResidentFeed, StreamingFeed])
@@ -115,6 +117,17 @@ def test_a_label_that_the_codec_does_not_know_is_told_by_its_row(kind):
     assert text.startswith("'output', row 0: Classes: 'fish' is not one of the 3 labels.")
     assert "'output', row 2 too" in text
     assert caught.value.got == "fish"
+
+
+@pytest.mark.parametrize("told", ["It is too small.", "{} is too small."])
+def test_a_file_is_named_once(pictures, told):
+    def refuse(things):
+        raise rt.ShapeError(told.format(things[0]))
+
+    data = rt.data(pictures).take(1)
+    with pytest.raises(rt.ShapeError, match=r"'input', row 0.* is too small\.$") as caught:
+        ResidentFeed(data, {"input": refuse})
+    assert str(caught.value).count(str(data[0][0])) == 1
 
 
 def test_many_failures_are_counted():

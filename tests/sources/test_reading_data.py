@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 import retia as rt
-from retia.sources.columns import natural
+from retia.sources.natural import natural
 
 
 def picture(path: Path, color: int = 0) -> Path:

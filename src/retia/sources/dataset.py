@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import operator
 import os
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,11 +17,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from retia._late import numpy as np
-from retia.errors import ArgumentError, DataError, RetiaWarning, RowError, did_you_mean
+from retia.errors import ArgumentError, DataError, RowError, did_you_mean
 from retia.nets import Codec, Net
-from retia.sources import pictures, splitting
-from retia.sources.columns import Column, FileColumn, Label, Rows, sort_labels
-from retia.sources.feeds import ResidentFeed, numbers
+from retia.sources import inspection, pictures, splitting
+from retia.sources.columns import Column, Label, Rows
+from retia.sources.feeds import Packer, ResidentFeed, numbers
+from retia.sources.natural import sort_labels
 from retia.sources.order import permutation
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Data:
         if by is None:
             return {name: column.things(self.rows) for name, column in self.columns.items()}
         codecs = _codecs(by) if isinstance(by, Net) else by
-        packers = {name: codecs[name].encode if name in codecs else numbers for name in self.columns}
+        packers = {name: _encoder(codecs.get(name)) for name in self.columns}
         every: dict[str, Tensor] = dict(ResidentFeed(self, packers).tensors)
         return every
 
@@ -160,7 +160,7 @@ class Data:
         Raises:
             DataError: the column holds no labels.
         """
-        name = self._label_column if column is None else self._known(column)
+        name = self.label_column if column is None else self._known(column)
         found = None if name is None else self.columns[name].labels(self.rows)
         if found is None:
             which = f"{column!r} holds" if column else "The set has"
@@ -182,18 +182,11 @@ class Data:
         picked = (
             np.linspace(0, len(self) - 1, min(_whole("show: n", n, 1), len(self))).round().astype(np.int64)
         )
-        return pictures.sheet(self._with(self._numbers(picked)), self._label_column, path)
+        return pictures.sheet(self._with(self._numbers(picked)), path)
 
     def describe(self) -> str:
         """A table: how many examples, what each column holds, how often each label occurs."""
-        sizes = [f"{len(part):,} ({name})" for name, part in self.parts.items()] or [f"{len(self):,}"]
-        lines = [f"{self.name or 'Data'}: {', '.join(sizes)} examples"]
-        width = max(map(len, self.columns))
-        for name, column in self.columns.items():
-            lines.append(f"  {name:<{width}}  {column.kind()}")
-            if name == self._label_column:
-                lines.append(f"  {'':<{width}}  {_tell(self.counts(name))}")
-        return "\n".join(lines)
+        return inspection.table(self)
 
     # New sets -------------------------------------------------------------------------------------
 
@@ -222,7 +215,7 @@ class Data:
             ({'cat': 4, 'dog': 4}, {'cat': 1, 'dog': 1})
         """
         first, second = splitting.sizes_of(size, len(self))
-        name = self._label_column if stratify else None
+        name = self.label_column if stratify else None
         labels = None if name is None else self.columns[name].labels(self.rows)
         drawn = splitting.draw(len(self), first, seed, labels)
         rest = np.setdiff1d(np.arange(len(self)), drawn, assume_unique=True)
@@ -241,27 +234,7 @@ class Data:
         Raises:
             DataError: pictures cannot be read, or nothing is left.
         """
-        if on_error not in ("raise", "skip"):
-            raise ArgumentError(f"on_error is 'raise' or 'skip'; got {on_error!r}.", got=on_error)
-        if self.parts:
-            parts = {name: part.check(on_error=on_error) for name, part in self.parts.items()}
-            return Data.of_parts(parts, name=self.name, about=self.about)
-        bad: dict[int, str] = {}
-        for column in self.columns.values():
-            if isinstance(column, FileColumn):
-                bad |= pictures.unreadable(column.things(self.rows))
-        if not bad:
-            return self
-        what = f"{len(bad):,} of {len(self):,} unreadable pictures: {pictures.listed(bad)}"
-        if on_error == "raise" or len(bad) == len(self):
-            raise DataError(
-                f"There are {what}",
-                because=[*bad.values()][:10],
-                fix='rt.data(folder, on_error="skip") leaves them out',
-                got=sorted(bad),
-            )
-        warnings.warn(f"skipped {what}", RetiaWarning, stacklevel=2)
-        return self._with(self._numbers([n for n in range(len(self)) if n not in bad]))
+        return inspection.check(self, on_error)
 
     # Value ----------------------------------------------------------------------------------------
 
@@ -319,7 +292,8 @@ class Data:
         return np.asarray(self.rows[chosen])
 
     @cached_property
-    def _label_column(self) -> str | None:
+    def label_column(self) -> str | None:
+        """The column that splits and counts go by: ``"output"``, or the only other one of labels, or None."""
         holders = [name for name in self.columns if self.columns[name].labels(range(0)) is not None]
         if "output" in holders:
             return "output"
@@ -354,6 +328,12 @@ def _codecs(net: Net) -> dict[str, Codec]:
     return {name: port.codec for name, port in ports.items() if port.codec is not None}
 
 
+def _encoder(codec: Codec | None) -> Packer:
+    if codec is None:
+        return numbers
+    return lambda things: codec.encode([*things])  # a list, which no codec takes for one thing
+
+
 def _whole(name: str, value: Any, low: int) -> int:
     try:
         number = -1 if isinstance(value, bool) else operator.index(value)
@@ -362,8 +342,3 @@ def _whole(name: str, value: Any, low: int) -> int:
     if number < low:
         raise ArgumentError(f"{name} is a whole number of at least {low}; got {value!r}.", got=value)
     return number
-
-
-def _tell(counts: Mapping[Label, int]) -> str:
-    shown = ", ".join(f"{label} {count:,}" for label, count in [*counts.items()][:12])
-    return f"{len(counts):,} labels: {shown}{', ...' if len(counts) > 12 else ''}"

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from retia._late import numpy as np
 from retia._torch import torch
 from retia.codecs.arrays import as_numbers
-from retia.errors import ArgumentError, CodecError, DataError, Error, did_you_mean
+from retia.errors import ArgumentError, DataError, Error, did_you_mean
+from retia.sources.pictures import unreadable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -268,23 +269,26 @@ def _located(data: Data, name: str, packer: Packer, rows: Any, error: Exception)
     others = [f"{_where(data, name, row)} too" for row, _ in found[1:6]]
     if len(found) > 6:
         others.append(f"and {len(found) - 6} more of the {len(rows)} that were packed together")
-    return _told(first, _where(data, name, row), others)
-
-
-def _where(data: Data, name: str, row: int) -> str:
     at = data.columns[name].name_of(int(data.rows[row]))
-    return f"{name!r}, row {row}" + (f" ({at})" if at else "")
+    cure = 'rt.data(folder, on_error="skip") leaves unreadable pictures out'
+    return _told(
+        first, _where(data, name, row, first), others, cure if at and unreadable([Path(at)]) else None
+    )
 
 
-def _told(error: Exception, where: str, others: Iterable[str]) -> Error:
+def _where(data: Data, name: str, row: int, error: Exception | None = None) -> str:
+    at = data.columns[name].name_of(int(data.rows[row]))
+    return f"{name!r}, row {row}" + (f" ({at})" if at and at not in str(error) else "")
+
+
+def _told(error: Exception, where: str, others: Iterable[str], cure: str | None = None) -> Error:
     if not isinstance(error, Error):
-        return DataError(f"{where}: {type(error).__name__}: {error}", because=others, path=where)
+        return DataError(f"{where}: {type(error).__name__}: {error}", because=others, fix=cure, path=where)
     message = error.message.replace(" row 0:", "", 1)  # the number in a list of one
-    kind = type(error) if isinstance(error, CodecError | DataError) else DataError
-    return kind(
+    return type(error)(
         f"{where}: {message}",
         because=[*error.because, *others],
-        fix=error.fix,
+        fix=error.fix or cure,
         path=where,
         expected=error.expected,
         got=error.got,

@@ -44,16 +44,16 @@ def _fault(path: Path) -> str:
     return ""
 
 
-def sheet(data: Data, label_column: str | None, path: str | os.PathLike[str] | None) -> Image:
+def sheet(data: Data, path: str | os.PathLike[str] | None) -> Image:
     """A contact sheet of all examples of a set, each with its label below.
 
     Args:
         data: the examples to show.
-        label_column: where the labels stand, or None.
         path: where to save it as well, or None.
     Raises:
         DataError: the set is empty, has no pictures, or one cannot be read.
     """
+    label_column = data.label_column
     if not len(data):
         raise DataError("The set is empty: there is nothing to show.")
     column = next(

@@ -9,8 +9,9 @@ from typing import Any
 
 from retia.errors import ArgumentError, DataError, did_you_mean
 from retia.sources.bundled import bundled, names
-from retia.sources.columns import FileColumn, ListColumn, column, natural
+from retia.sources.columns import FileColumn, ListColumn, column
 from retia.sources.dataset import Data
+from retia.sources.natural import natural
 from retia.sources.pictures import SUFFIXES
 
 FOLDERS = {
