@@ -20,6 +20,7 @@ from retia.errors import (
     TrainingError,
     UnknownNameError,
 )
+from retia.formats import load
 from retia.layers import *  # noqa: F403  (pinned by layers.__all__)
 from retia.metrics import measure
 from retia.nets import (

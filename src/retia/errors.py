@@ -80,6 +80,14 @@ class FormatError(Error, ValueError):
     """A file that is not what it should be. Nothing of it was executed."""
 
 
+class FileError(FormatError, OSError):
+    """A file that cannot be opened, read or written. ``errno`` and ``filename`` are the system's."""
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """A file that is not there."""
+
+
 class TrainingError(Error, ValueError):
     """A training that cannot start, or that had to stop; ``run`` is then what there is of it."""
 

@@ -88,11 +88,11 @@ class Chain(Net):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Chain:
-        """The chain of these settings."""
+        """The chain of these settings; sizes are solved with the whole net, once."""
         parts = settings.get("parts")
         if not isinstance(parts, Mapping) or set(settings) != {"parts", "input", "output"}:
             raise FormatError("A Chain has parts, input and output.")
-        return _chain(_gather((parts,), {}), settings["input"], settings["output"], check=True)
+        return _chain(_gather((parts,), {}), settings["input"], settings["output"])
 
     def __len__(self) -> int:
         return len(self.parts)

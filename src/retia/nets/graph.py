@@ -132,26 +132,21 @@ class Graph(Net):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Graph:
-        """The graph of these settings."""
+        """The graph of these settings; sizes are solved with the whole net, once."""
         if set(settings) != {"nodes", "links", "ends", "names", "input", "output"}:
             raise FormatError("A Graph has nodes, links, ends, names, input and output.")
-        nodes, links, ends = (settings[k] for k in ("nodes", "links", "ends"))
-        try:
-            made = object.__new__(cls)
-            made.__dict__.update(
-                nodes=MappingProxyType(dict(nodes)),
-                links={n: {p: (str(a), str(b)) for p, (a, b) in ports.items()} for n, ports in links.items()},
-                ends={name: (str(a), str(b)) for name, (a, b) in ends.items()},
-                names=tuple(str(name) for name in settings["names"]),
-                input=read_specs("Graph: input", settings["input"]),
-                output=read_specs("Graph: output", settings["output"]),
-            )
-            for name, net in made.nodes.items():
-                check_part("Graph", name, net)
-        except (TypeError, ValueError, AttributeError) as error:
-            raise FormatError(f"A Graph's description is not one: {error}.") from None
+        made = object.__new__(cls)
+        made.__dict__.update(
+            nodes=MappingProxyType(dict(_table(settings["nodes"]))),
+            links={name: _stored_ends(feeds) for name, feeds in _table(settings["links"]).items()},
+            ends=_stored_ends(settings["ends"]),
+            names=_stored_names(settings["names"]),
+            input=read_specs("Graph: input", settings["input"]),
+            output=read_specs("Graph: output", settings["output"]),
+        )
+        for name, net in made.nodes.items():
+            check_part("Graph", name, net)
         _check(made)
-        _ = made.solution
         return made
 
     def __repr__(self) -> str:
@@ -363,6 +358,29 @@ def _order(nodes: Mapping[str, Net], links: Mapping[str, Mapping[str, End]]) -> 
     except CycleError as error:
         cycle = error.args[1]
         raise StructureError(f"Graph: {' -> '.join(cycle[::-1])} is a cycle.", path=cycle[0]) from None
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) and key for key in value):
+        raise FormatError("A Graph's nodes, links and ends are tables by name.")
+    return value
+
+
+def _stored_names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, tuple | list) or not all(isinstance(name, str) for name in value):
+        raise FormatError("A Graph's names are texts.")
+    if len(set(value)) != len(value):
+        raise FormatError("A Graph's inputs have different names.")
+    return tuple(value)
+
+
+def _stored_ends(value: Any) -> dict[str, End]:
+    ends: dict[str, End] = {}
+    for name, end in _table(value).items():
+        if not isinstance(end, tuple | list) or len(end) != 2 or not all(isinstance(e, str) for e in end):
+            raise FormatError("A Graph's links and ends are pairs of a node's name and a port's.")
+        ends[name] = (end[0], end[1])
+    return ends
 
 
 def _check(graph: Graph) -> None:

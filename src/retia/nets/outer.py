@@ -40,7 +40,9 @@ def with_specs(
     }
     if isinstance(net, Layer):
         return make(type(net), {**net.settings(), **said}).with_held(net.held)
-    return type(net).from_settings({**net.settings(), **said})
+    made = type(net).from_settings({**net.settings(), **said})
+    _ = made.solution
+    return made
 
 
 def _merged(old: object, names: tuple[str, ...], side: str, new: Mapping[str, Spec]) -> object:

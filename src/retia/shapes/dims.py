@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from retia.errors import ShapeError
+
 
 @dataclass(frozen=True)
 class Quotient:
@@ -103,6 +105,7 @@ class Extent:
         return " ".join(parts[1:]) if parts[0] == "+" else "-" + " ".join(parts[1:])
 
 
+LARGEST = 2**63
 Size: TypeAlias = "int | Extent"
 Shape: TypeAlias = "tuple[Size | None, ...]"
 
@@ -148,5 +151,7 @@ def _normal(terms: list[tuple[Monomial, int]], constant: int) -> Size:
         key = tuple(sorted(monomial, key=str))
         collected[key] = collected.get(key, 0) + coefficient
     constant += collected.pop((), 0)
+    if any(abs(number) > LARGEST for number in (constant, *collected.values())):
+        raise ShapeError("A size that varies has a factor of more than 2**63, which no array has.")
     kept = sorted(((m, c) for m, c in collected.items() if c), key=lambda term: str(term[0]))
     return Extent(tuple(kept), constant) if kept else constant

@@ -17,6 +17,8 @@ from retia.shapes.dims import Extent, Shape, Size, show
 
 MOST_AXES = 64
 """PyTorch's limit. Without one, layers that each add an axis would make shapes as long as the net."""
+MOST_SIZE = 2**63 - 1
+MOST_RUNS = 500_000
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,21 @@ class Solver:
             raise Conflict(left, right, fact, clash.pair) from None
 
     def solve(self) -> None:
-        """Repeat what is open until nothing changes."""
-        while True:
+        """Repeat what is open until nothing changes.
+
+        Hooks run back and forth, so that what is known at either end of a net crosses it in one round. The
+        bound is for nets that are made to be slow: what it leaves open is open, never wrong.
+        """
+        runs = 0
+        while runs <= MOST_RUNS:
             before = self._changes
             waiting, self._open = self._open, []
             for left, right, fact in waiting:
                 self.unify(left, right, fact)
+            self._hooks.reverse()
             for hooked in self._hooks:
                 self._run(*hooked)
+            runs += len(self._hooks) + len(waiting)
             if self._changes == before:
                 return
 
@@ -155,6 +164,9 @@ class Solver:
     def _bind(self, term: Item, to: object, fact: Fact) -> None:
         if isinstance(term, Rest) and isinstance(to, tuple) and term in to:
             raise _Clash(None)
+        for size in to if isinstance(to, tuple) else (to,):
+            if isinstance(size, int) and size > MOST_SIZE:
+                raise ShapeError("A size of more than 2**63 - 1, which no array has.", expected=MOST_SIZE)
         self._changes += 1
         term.bound = to  # type: ignore[union-attr]
         term.fact = fact  # type: ignore[union-attr]

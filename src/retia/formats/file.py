@@ -1,0 +1,321 @@
+"""Nets in files: one valid safetensors file each, the arrays under their paths, the expression beside them.
+
+The expression stands in the metadata as JSON, with the version of the format, the version of Retia, a
+sha256 of the expression and one of the arrays. ``load`` checks all of it before it makes an array, and
+gives the net that was saved or a ``FormatError``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as version_of
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from retia._torch import torch
+from retia.errors import ArgumentError, Error, FileError, FormatError
+from retia.formats import atomic, header, strict
+from retia.formats.blueprint import build, check_arrays
+from retia.formats.foreign import START, recognise
+from retia.formats.header import DTYPES, Entry, Header
+from retia.formats.strict import plain, quote
+from retia.nets import expression
+from retia.nets.net import Net
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = 1
+MIGRATIONS: dict[int, Callable[[Any], Any]] = {}
+"""From the expression of one format to that of the next, for ever: ``MIGRATIONS[1]`` makes 2 of 1."""
+
+MARK = "retia.format"
+WRITER = "retia.version"
+EXPRESSION = "retia.expression"
+EXPRESSION_SUM = "retia.expression_sha256"
+ARRAYS_SUM = "retia.arrays_sha256"
+MISSING = "retia.missing"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file says of its net, before any array is read.
+
+    Attributes:
+        format: version of the format.
+        version: the Retia that wrote it.
+        expression: the net, as JSON data.
+        entries: its arrays.
+        missing: paths of arrays that were not made yet.
+        arrays_sha256: checksum of paths, types, shapes and bytes of the arrays.
+        size: bytes of the whole file.
+        start: where the arrays' bytes begin.
+    """
+
+    format: int
+    version: str
+    expression: Any
+    entries: tuple[Entry, ...]
+    missing: tuple[str, ...]
+    arrays_sha256: str
+    size: int
+    start: int
+
+
+# Saving -------------------------------------------------------------------------------------------
+
+
+def save(net: Net, path: str | os.PathLike[str]) -> None:
+    """Write a net into one file, whole or not at all. Equal nets give equal bytes.
+
+    Args:
+        net: any net; arrays that were not made yet are noted as missing.
+        path: where to; ``.safetensors`` is the usual end of the name.
+    Raises:
+        FileError: the system refuses, the disk is full. FormatError: a net that could not be loaded again,
+            because it is larger than files hold or does not come back from its expression.
+    Example:
+        >>> import os, tempfile
+        >>> import retia as rt
+        >>> net = rt.Chain(rt.Linear(2), input=3).init()
+        >>> place = os.path.join(tempfile.mkdtemp(), "net.safetensors")
+        >>> net.save(place)
+        >>> rt.load(place) == net
+        True
+    """
+    if not isinstance(net, Net):
+        raise ArgumentError(f"save takes a net; got {type(net).__name__}.", got=net)
+    place = _place(path)
+    arrays = {at: tensor.detach().cpu().contiguous() for at, tensor in net.arrays.check().items()}
+    with _told(place):
+        entries = header.lay_out((at, _dtype(at, array), tuple(array.shape)) for at, array in arrays.items())
+        start = header.write(entries, _metadata(net, entries, arrays))
+        _try_out(net, start, entries)
+    atomic.write(place, [start, *(_bytes(arrays[entry.path]) for entry in entries)])
+
+
+def _metadata(net: Net, entries: Iterable[Entry], arrays: Mapping[str, Tensor]) -> dict[str, str]:
+    text = expression.canonical(net)
+    missing = [path for path in net.array_shapes() if path not in arrays]
+    return {
+        "format": "pt",  # what other tools that read safetensors look for
+        MARK: str(FORMAT),
+        WRITER: version_of("retia"),
+        EXPRESSION: text,
+        EXPRESSION_SUM: _sha(text),
+        ARRAYS_SUM: _sum(FORMAT, entries, arrays),
+        **({MISSING: json.dumps(missing)} if missing else {}),
+    }
+
+
+def _try_out(net: Net, start: bytes, entries: tuple[Entry, ...]) -> None:
+    """Refuse now what ``load`` would refuse later."""
+    described = _describe(io.BytesIO(start), len(start) + (entries[-1].end if entries else 0))
+    again = build(described.expression)
+    if again.expression_hash != net.expression_hash:
+        raise FormatError("this net does not come back from its expression as it is.")
+    check_arrays(again, entries, described.missing)
+
+
+def _dtype(path: str, tensor: Tensor) -> str:
+    for name, (dtype, _) in DTYPES.items():
+        if tensor.dtype == getattr(torch, dtype):
+            return name
+    raise FormatError(f"{path} is of {tensor.dtype}, which files do not hold.", got=tensor.dtype)
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sum(format: int, entries: Iterable[Entry], arrays: Mapping[str, Tensor]) -> str:
+    """Checksum of the format and the arrays, whatever their order in the file."""
+    lines = [
+        [entry.path, entry.dtype, entry.shape, hashlib.sha256(_bytes(arrays[entry.path])).hexdigest()]
+        for entry in entries
+    ]
+    return _sha(json.dumps([format, *sorted(lines)]))
+
+
+# Loading ------------------------------------------------------------------------------------------
+
+
+def load(path: str | os.PathLike[str]) -> Net:
+    """The net that was saved in a file. Nothing in the file is executed or imported.
+
+    Layers and codecs of your own are registered by your program: import their module first.
+
+    Args:
+        path: a file that ``net.save`` wrote, with this or an earlier Retia.
+    Returns:
+        The net, its arrays on the CPU and its own.
+    Raises:
+        FormatError: the file is no net, is damaged, or is of a newer Retia.
+        MissingFileError: there is no such file (also a ``FileNotFoundError``).
+    Example:
+        >>> import retia as rt
+        >>> rt.load("nowhere.safetensors")
+        Traceback (most recent call last):
+        ...
+        retia.errors.MissingFileError: nowhere.safetensors: could not be read: No such file or directory.
+    """
+    with _opened(_place(path)) as (file, size):
+        described = _describe(file, size)
+        net = build(described.expression)
+        check_arrays(net, described.entries, described.missing)
+        arrays = _read_arrays(file, described)
+        if _sum(described.format, described.entries, arrays) != described.arrays_sha256:
+            raise FormatError("its arrays are not those that were saved: the checksum differs.")
+        net = net.with_arrays(arrays)
+        _ = net.solution
+        return net
+
+
+def read_header(path: str | os.PathLike[str]) -> Description:
+    """What a file says of its net, without making the net or reading an array.
+
+    Raises:
+        FormatError: the file is no net, is damaged, or is of a newer Retia.
+    """
+    with _opened(_place(path)) as (file, size):
+        return _describe(file, size)
+
+
+def _place(path: Any) -> str:
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise ArgumentError(f"a path is a text or a pathlib.Path; got {path!r}.", got=path)
+    place = os.fsdecode(path)
+    if not place or "\0" in place:
+        raise ArgumentError(f"a path is not empty and holds no NUL; got {place!r}.", got=path)
+    return place
+
+
+@contextmanager
+def _told(place: str) -> Iterator[None]:
+    """Faults inside are told as one ``FormatError`` that names the file and quotes nothing raw."""
+    try:
+        yield
+    except FileError:
+        raise
+    except RecursionError:
+        raise FormatError(f"{plain(place)}: its net is nested too deeply.", path=place) from None
+    except Error as error:
+        raise FormatError(
+            f"{plain(place)}: {plain(error.message)}",
+            because=[plain(line) for line in error.because],
+            fix=plain(error.fix) if error.fix else None,
+            path=place,
+            expected=error.expected,
+            got=error.got,
+        ) from None
+
+
+@contextmanager
+def _opened(place: str) -> Iterator[tuple[BinaryIO, int]]:
+    try:
+        with _told(place), _open(place) as file:
+            start = file.read(START)
+            file.seek(0)
+            try:
+                yield file, os.fstat(file.fileno()).st_size
+            except (Error, OSError, RecursionError) as error:
+                raise _better(error, start, place) from None
+            except Exception as fault:
+                # A layer's own check that failed: a fault of ours, but the file is still not to be trusted.
+                raise FormatError(f"its net cannot be made: {type(fault).__name__}: {fault}.") from fault
+    except FileError:
+        raise
+    except OSError as error:
+        raise atomic.failed(place, "could not be read", error) from None
+
+
+def _open(place: str) -> BinaryIO:
+    # Not blocking, for opening a pipe would wait for ever; what is no plain file is refused unread.
+    handle = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return open(handle, "rb", buffering=0)
+    os.close(handle)
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    raise FormatError(f"it is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a file.")
+
+
+def _better(error: Exception, start: bytes, place: str) -> Exception:
+    """The error, or another where the first bytes tell what the file is instead."""
+    kind = recognise(start, place) if isinstance(error, FormatError) and start[8:9] != b"{" else None
+    if kind is None:
+        return error
+    return FormatError(f"it is {kind}, not a net that Retia saved. Nothing of it was executed.", got=kind)
+
+
+def _describe(file: BinaryIO, size: int) -> Description:
+    found = header.read(file, size)
+    said = found.metadata
+    format = _format(found)
+    text = said.get(EXPRESSION, "")
+    if _sha(text) != said.get(EXPRESSION_SUM):
+        raise FormatError("its expression is not the one that was saved: the checksum differs.")
+    data = strict.parse(text, "the expression")
+    for number in range(format, FORMAT):
+        data = MIGRATIONS[number](data)
+    missing = strict.parse(said.get(MISSING, "[]"), MISSING)
+    if not isinstance(missing, list) or not all(isinstance(path, str) for path in missing):
+        raise FormatError(f"{MISSING} is not a list of paths.")
+    writer, total = said.get(WRITER, "?"), said.get(ARRAYS_SUM, "")
+    return Description(format, writer, data, found.entries, tuple(missing), total, size, found.start)
+
+
+def _format(found: Header) -> int:
+    text = found.metadata.get(MARK)
+    if text is None:
+        raise FormatError(
+            "it holds arrays but no net: Retia's description is not in its metadata.",
+            fix="write the net, and give it the arrays: net.with_arrays(safetensors.torch.load_file(path))",
+        )
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and int(text) >= 1):
+        raise FormatError(f"its format is {quote(text)}, expected a number from 1.", got=text)
+    if int(text) > FORMAT:
+        writer = quote(found.metadata.get(WRITER, "?"))
+        raise FormatError(
+            f"it is of format {int(text)}, written by Retia {writer}; this Retia reads up to {FORMAT}.",
+            fix="pip install -U retia",
+            expected=FORMAT,
+            got=int(text),
+        )
+    return int(text)
+
+
+def _read_arrays(file: BinaryIO, described: Description) -> dict[str, Tensor]:
+    """The arrays, each read into memory of its own: a file that changes later changes none of them."""
+    file.seek(described.start)
+    arrays = {}
+    for entry in described.entries:
+        try:
+            with torch.inference_mode(False):
+                tensor = torch.empty(entry.shape, dtype=getattr(torch, DTYPES[entry.dtype][0]), device="cpu")
+        except (RuntimeError, MemoryError):
+            size = entry.end - entry.begin
+            raise FormatError(f"{quote(entry.path)}, {size:,} bytes, does not fit into memory.") from None
+        _fill(file, _bytes(tensor))
+        if entry.dtype == "BOOL" and tensor.numel() and int(tensor.view(torch.uint8).max()) > 1:
+            raise FormatError(f"{quote(entry.path)} holds bytes that are neither true nor false.")
+        arrays[entry.path] = tensor
+    return arrays
+
+
+def _fill(file: BinaryIO, buffer: memoryview) -> None:
+    while len(buffer):
+        number = file.readinto(buffer)  # type: ignore[attr-defined]
+        if not number:
+            raise FormatError("the file became shorter while it was read.")
+        buffer = buffer[number:]
