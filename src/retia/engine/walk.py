@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
@@ -55,6 +56,7 @@ class Moment:
     training: bool
     batch: int
     device: torch.device
+    real: torch.dtype
     _masks: list[Tensor | None]
 
     def mask(self, input: int = 0) -> Tensor | None:
@@ -95,19 +97,29 @@ def walk_values(
 ) -> dict[Value, Tensor]:
     """Compute some of a net's values, by their names in the wiring; only what they need is run."""
     values: dict[Value, Any] = {("", name): tensor for name, tensor in inputs.items()}
-    first = next(iter(inputs.values()), None)
-    batch = 1 if first is None else first.shape[0]
-    device = torch.device("cpu") if first is None else first.device
+    batch, device, real = _frame(inputs, arrays)
     wanted = set(wanted)
     for node, dead in _schedule(net, frozenset(wanted)):
         given = [values[source] for source in node.sources]
         masks = _masks(net, node, given, run.lengths)
-        moment = Moment(run, node, run.training and not run.inference(node.path), batch, device, masks)
+        training = run.training and not run.inference(node.path)
+        moment = Moment(run, node, training, batch, device, real, masks)
         results = step(node, given, _own(node, arrays), moment)
         values.update(zip(node.outputs, results, strict=True))
         for value in dead:
             del values[value]
     return {value: values[value] for value in wanted}
+
+
+def _frame(
+    inputs: Mapping[str, Tensor], arrays: Mapping[str, Tensor]
+) -> tuple[int, torch.device, torch.dtype]:
+    """Number of examples, device and real type of a walk; layers without inputs follow them."""
+    batch = next((tensor.shape[0] for tensor in inputs.values()), 1)
+    device = next((t.device for t in chain(inputs.values(), arrays.values())), torch.device("cpu"))
+    every = chain(arrays.values(), inputs.values())
+    real = next((tensor.dtype for tensor in every if tensor.is_floating_point()), torch.float32)
+    return batch, device, real
 
 
 def step(node: Node, given: list[Any], own: Mapping[str, Tensor], moment: Moment) -> tuple[Tensor, ...]:

@@ -1,6 +1,7 @@
 """The layers, one file a family. Each is one class: signature, arrays, forward, docstring."""
 
 from retia.layers.combine import Concat, Divide, Dot, Maximum, Minimum, Minus, Plus, Power, Times
+from retia.layers.constants import Constant, Parameter
 from retia.layers.convolution import (
     Conv1d,
     Conv2d,
@@ -9,8 +10,36 @@ from retia.layers.convolution import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
-from retia.layers.elementwise import ReLU, Sigmoid, Softmax, Tanh
+from retia.layers.elementwise import (
+    ELU,
+    GELU,
+    SELU,
+    HardSigmoid,
+    HardSwish,
+    HardTanh,
+    LeakyReLU,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from retia.layers.embedding import Embedding, OneHot
+from retia.layers.functions import Arithmetic, Elementwise
 from retia.layers.linear import Linear
+from retia.layers.normalization import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
+from retia.layers.part import Pad, Part
 from retia.layers.pooling import (
     AvgPool1d,
     AvgPool2d,
@@ -21,13 +50,19 @@ from retia.layers.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
+from retia.layers.reduce import Reduce
+from retia.layers.regularization import Dropout
 from retia.layers.resize import Resize, Upsample
-from retia.layers.structure import Flatten
+from retia.layers.softmax import LogSoftmax, Softmax
+from retia.layers.structure import Flatten, Replicate, Reshape, Squeeze, Transpose, Unsqueeze
 
 __all__ = [
-    "AvgPool1d", "AvgPool2d", "AvgPool3d", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d",
-    "ConvTranspose3d", "GlobalAvgPool", "GlobalMaxPool", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Resize",
-    "Upsample",
-    "Concat", "Divide", "Dot", "Flatten", "Linear", "Maximum", "Minimum", "Minus", "Plus", "Power", "ReLU",
-    "Sigmoid", "Softmax", "Tanh", "Times",
+    "Arithmetic", "AvgPool1d", "AvgPool2d", "AvgPool3d", "BatchNorm", "Concat", "Constant", "Conv1d",
+    "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Divide", "Dot", "Dropout",
+    "ELU", "Elementwise", "Embedding", "Flatten", "GELU", "GlobalAvgPool", "GlobalMaxPool", "GroupNorm",
+    "HardSigmoid", "HardSwish", "HardTanh", "InstanceNorm", "LayerNorm", "LeakyReLU", "Linear",
+    "LocalResponseNorm", "LogSoftmax", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum", "Minimum", "Minus",
+    "Mish", "OneHot", "PReLU", "Pad", "Parameter", "Part", "Plus", "Power", "RMSNorm", "ReLU", "ReLU6",
+    "Reduce", "Replicate", "Reshape", "Resize", "SELU", "SiLU", "Sigmoid", "Softmax", "Softplus",
+    "Softsign", "Squeeze", "Tanh", "Times", "Transpose", "Unsqueeze", "Upsample",
 ]  # fmt: skip

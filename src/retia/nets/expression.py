@@ -23,9 +23,12 @@ LONGEST = 100
 
 def show(value: Any) -> str:
     """A value as an expression that can be pasted back."""
-    settings = [
-        _literal(v) if positional else f"{name}={_literal(v)}" for name, v, positional in given(value)
-    ]
+    settings = []
+    for name, v, positional in given(value):
+        if positional and getattr(value, "gathers", False) and v:
+            settings += map(_literal, v)
+        else:
+            settings.append(_literal(v) if positional else f"{name}={_literal(v)}")
     return f"{type(value).__name__}({', '.join(settings)})"
 
 

@@ -67,6 +67,7 @@ class Layer(Net):
             ``"*"`` stands for the rest.
         variadic: takes any number of inputs.
         mixes_batch: in training one example's result depends on the others.
+        gathers: positionals are the entries of one tuple, the first setting: ``Reshape(2, 3)``.
         cure: what to write instead when too many positionals are given.
     """
 
@@ -77,6 +78,7 @@ class Layer(Net):
     kinds: ClassVar[Mapping[str, str]] = {}
     variadic: ClassVar[bool] = False
     mixes_batch: ClassVar[bool] = False
+    gathers: ClassVar[bool] = False
     cure: ClassVar[str] = ""
 
     _: KW_ONLY

@@ -43,6 +43,12 @@ FOREIGN_KEYWORDS = {
     "activation": "an activation is a layer of its own, put after this one",
     "kernel_initializer": "it is called init",
     "p": "it is called rate",
+    "drop_prob": "it is called rate",
+    "inplace": "nothing is done in place; leave it out",
+    "negative_slope": "it is called slope",
+    "num_groups": "it is called groups, and comes first",
+    "num_parameters": "sizes are inferred; shared=True makes one for all",
+    "elementwise_affine": "it is called affine",
     "dim": "it is called axis",
     "epsilon": "it is called eps",
     "lr": "it is called learning_rate, and comes first",
@@ -73,12 +79,20 @@ def declared(cls: type[T]) -> type[T]:
 
     @functools.wraps(plain)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if getattr(made, "gathers", False):
+            args = _gathered(args)
         if type(self) is made:
             _check_call(made, args, kwargs)
         plain(self, *args, **{names.get(k, k): v for k, v in kwargs.items()})
 
     made.__init__ = __init__
     return made  # type: ignore[no-any-return]
+
+
+def _gathered(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(args) == 1 and (args[0] is None or isinstance(args[0], tuple | list | range)):
+        return args
+    return (args,) if args else ()
 
 
 def settle(value: Any) -> None:
