@@ -30,8 +30,10 @@ class Late:
                 f"This needs {self._name.split('.')[0]}, which is not installed.",
                 fix=f"pip install 'retia[{self._extra}]'",
             ) from None
+        found = getattr(module, name)
         self.__dict__.update({k: v for k, v in vars(module).items() if not k.startswith("_")})
-        return getattr(module, name)
+        self.__dict__[name] = found
+        return found
 
     def __repr__(self) -> str:
         return f"<late module {self._name}>"

@@ -11,8 +11,8 @@ from retia.engine.walk import Run, walk_values
 from retia.errors import ArgumentError, DataError
 from retia.metrics.examples import Examples, whole_targets
 from retia.metrics.measurement import Measurement
-from retia.metrics.objective import Term, objective
-from retia.metrics.scores import BOOLEAN, CLASSES, NUMBERS, class_numbers, cut, ranks, sense
+from retia.metrics.objective import Term, aims_of, objective
+from retia.metrics.scores import CLASSES, NUMBERS, decider, ranks
 from retia.metrics.totals import Means
 from retia.nets.net import Net, missing_arrays
 from retia.sources.dataset import Data
@@ -81,8 +81,7 @@ def _one_part(data: Data, source: Any) -> Data:
 
 
 def _examples(net: Net, data: Data, loss: Any) -> Examples:
-    aims = tuple(loss) if isinstance(loss, dict) else tuple(net.outputs)
-    lower = objective(net, loss, whole_targets(net, data, aims))
+    lower = objective(net, loss, whole_targets(net, data, aims_of(net, loss)))
     return Examples(net, data, lower, device_of(net))
 
 
@@ -90,36 +89,33 @@ class _Collected:
     """What is kept of one output: a few numbers an example for decisions, sums for numbers."""
 
     def __init__(self, net: Net, term: Term) -> None:
-        self.net = net
+        self.codec = net.outputs[term.port].codec
         self.term = term
-        self.sense = sense(net, term)
+        self.decider = decider(net, term)
         self.kept: dict[str, list[NDArray[Any]]] = {}
-        self.spread: _Spread = _Spread()
+        self.spread = _Spread()
         self.classes = 0
 
     def add(self, value: Tensor, target: Tensor) -> None:
-        if self.sense == CLASSES:
-            self.classes = value.shape[self.term.axis]
-            numbers = class_numbers(target, value, self.term.axis)
-            self._keep("true", numbers)
-            self._keep("answered", value.argmax(self.term.axis))
-            self._keep("rank", ranks(value, numbers, self.term.axis))
-        elif self.sense == BOOLEAN:
-            self._keep("true", target > 0.5)
-            self._keep("answered", value > cut(self.net, self.term))
-            self._keep("score", value.double())
-        else:
+        if self.decider.sense == NUMBERS:
             self.spread.add(value.double().cpu().numpy(), target.double().cpu().numpy())
+            return
+        truths = self.decider.truths(value, target)
+        self._keep("true", truths)
+        self._keep("answered", self.decider.answers(value))
+        if self.decider.sense == CLASSES:
+            self.classes = value.shape[self.term.axis]
+            self._keep("rank", ranks(value, truths, self.term.axis))
+        else:
+            self._keep("score", value.double())
 
     def measurement(self, examples: int, means: Means) -> Measurement:
-        loss = means.of(self.term.port)
-        if self.sense == NUMBERS:
-            return Measurement(loss, examples, NUMBERS, arrays=self.spread.arrays())
-        codec = self.net.outputs[self.term.port].codec
-        known = getattr(codec, "labels", None) or tuple(range(self.classes))
-        labels = known if self.sense == CLASSES else (False, True)
+        loss, sense = means.of(self.term.port), self.decider.sense
+        if sense == NUMBERS:
+            return Measurement(loss, examples, sense, arrays=self.spread.arrays())
+        known = getattr(self.codec, "labels", None) or tuple(range(self.classes))
         arrays = {name: np.concatenate(parts) for name, parts in self.kept.items()}
-        return Measurement(loss, examples, self.sense, labels, arrays=arrays)
+        return Measurement(loss, examples, sense, known if sense == CLASSES else (False, True), arrays=arrays)
 
     def _keep(self, name: str, values: Tensor) -> None:
         self.kept.setdefault(name, []).append(values.flatten().cpu().numpy())

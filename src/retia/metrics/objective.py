@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from retia._torch import torch
 from retia.engine.ending import ENDINGS
 from retia.engine.walk import mask_of
-from retia.errors import ArgumentError, DataError, ShapeError, TrainingError, did_you_mean
+from retia.errors import ArgumentError, TrainingError, did_you_mean
 from retia.metrics.losses import Loss, find_loss
+from retia.metrics.targets import check_target
 from retia.nets.net import Net
 from retia.nets.wiring import Node, Value
-from retia.shapes import Extent, Shape, show
+from retia.shapes import Extent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -179,7 +180,8 @@ class Objective:
             )
         for term in self.terms:
             if isinstance(term.loss, Loss):
-                _check_target(self.net, term, targets[term.port], rows)
+                shape = self.net.solution.shape(term.reads)
+                check_target(term.port, term.loss, shape, term.axis, targets[term.port], rows)
 
 
 def objective(net: Net, loss: Any = None, whole: Mapping[str, bool] | None = None) -> Objective:
@@ -198,11 +200,24 @@ def objective(net: Net, loss: Any = None, whole: Mapping[str, bool] | None = Non
         >>> objective(rt.Chain(rt.Linear(3), rt.Softmax(), input=2)).name
         'cross-entropy'
     """
-    ports = tuple(net.outputs)
-    if callable(loss) and len(ports) > 1:
+    aims = aims_of(net, loss)
+    if callable(loss) and len(aims) > 1:
         return Objective(net, (), loss)
-    chosen = loss if isinstance(loss, Mapping) else dict.fromkeys(ports, loss)
-    for name in chosen:
+    chosen = loss if isinstance(loss, Mapping) else dict.fromkeys(aims, loss)
+    _refuse_twice(net)
+    return Objective(net, tuple(_term(net, port, given, whole or {}) for port, given in chosen.items()))
+
+
+def aims_of(net: Net, loss: Any) -> tuple[str, ...]:
+    """The outputs that ``loss=`` is of: those that a dict names, else all.
+
+    Raises:
+        ArgumentError: it names none, or one that is not there.
+    """
+    ports = tuple(net.outputs)
+    if not isinstance(loss, Mapping):
+        return ports
+    for name in loss:
         if name not in ports:
             raise ArgumentError(
                 f"loss: there is no output {name!r}; there are {', '.join(ports)}."
@@ -210,10 +225,9 @@ def objective(net: Net, loss: Any = None, whole: Mapping[str, bool] | None = Non
                 expected=ports,
                 got=name,
             )
-    if not chosen:
+    if not loss:
         raise ArgumentError("loss names no output.", expected=ports, got=loss)
-    _refuse_twice(net)
-    return Objective(net, tuple(_term(net, port, given, whole or {}) for port, given in chosen.items()))
+    return tuple(loss)
 
 
 def _term(net: Net, port: str, given: Any, whole: Mapping[str, bool]) -> Term:
@@ -320,80 +334,3 @@ def _answer(result: Any, value: Tensor, name: str) -> Tensor:
             got=result,
         )
     return result if result.dim() < 2 else result.flatten(1).mean(1)
-
-
-def _check_target(net: Net, term: Term, target: Tensor, rows: Any) -> None:
-    shape = net.solution.shape(term.reads)
-    got = tuple(target.shape[1:])
-    assert isinstance(term.loss, Loss)
-    if term.loss.classes and shape is not None and len(got) == len(shape) - 1:
-        place = term.axis if term.axis < 0 else term.axis - 1
-        axis = place % len(shape)
-        if _fits(shape[:axis] + shape[axis + 1 :], got):
-            _check_labels(term, target, shape[axis], rows)
-            return
-    elif shape is None or _fits(shape, got):
-        _check_finite(term, target, rows)
-        return
-    raise ShapeError(
-        f"{term.port}: the net gives {show(shape)} for each example, but the targets are {show(got)}; "
-        f"{term.name} cannot compare these.",
-        fix=_cure(term, shape or (), got),
-        path=term.port,
-        expected=shape,
-        got=got,
-    )
-
-
-def _cure(term: Term, shape: Shape, got: tuple[int, ...]) -> str:
-    if shape == (1,) and got == ():
-        return "give the targets a column of their own, y.reshape(-1, 1), or the net output=()"
-    if shape == () and got == (1,):
-        return "targets without the column, y.reshape(-1)"
-    assert isinstance(term.loss, Loss)
-    if term.loss.classes:
-        return f"class numbers, one for each of {show(shape[:-1])}, or probabilities of shape {show(shape)}"
-    if got == () and len(shape) == 1:
-        return "loss='cross-entropy' takes class numbers; else targets of the output's shape"
-    return f"targets of shape {show(shape)}, or another size at the net's end"
-
-
-def _fits(shape: Shape, got: tuple[int, ...]) -> bool:
-    return len(shape) == len(got) and all(
-        s is None or isinstance(s, Extent) or s == g for s, g in zip(shape, got, strict=True)
-    )
-
-
-def _check_labels(term: Term, target: Tensor, classes: Any, rows: Any) -> None:
-    if target.is_floating_point() or target.dtype == torch.bool:
-        raise DataError(
-            f"{term.port}: class numbers are whole numbers; the targets are {target.dtype}.",
-            fix="whole numbers, or probabilities of the output's shape",
-            path=term.port,
-            got=target.dtype,
-        )
-    wrong = target < 0
-    if isinstance(classes, int):
-        wrong |= target >= classes
-    if bool(wrong.any()):
-        row, value = _first(wrong, target, rows)
-        raise DataError(
-            f"{term.port}: row {row} has the class number {int(value)}, but there are {classes} classes, "
-            f"numbered from 0.",
-            fix="output=rt.Classes(labels) takes labels of any kind and numbers them",
-            path=term.port,
-            expected=classes,
-            got=int(value),
-        )
-
-
-def _check_finite(term: Term, target: Tensor, rows: Any) -> None:
-    if target.is_floating_point() and not bool((finite := target.isfinite()).all()):
-        row, value = _first(~finite, target, rows)
-        raise DataError(f"{term.port}: the target in row {row} is {value:g}.", path=term.port, got=value)
-
-
-def _first(wrong: Tensor, values: Tensor, rows: Any) -> tuple[int, float]:
-    where = wrong.nonzero()[0]
-    number = int(where[0])
-    return int(rows[number]) if rows is not None else number, float(values[tuple(where)])

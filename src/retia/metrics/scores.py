@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from retia._torch import torch
@@ -24,28 +25,46 @@ def sense(net: Net, term: Term) -> str:
     return {"cross-entropy": CLASSES, "binary-cross-entropy": BOOLEAN}.get(name, NUMBERS)
 
 
-def class_numbers(target: Tensor, value: Tensor, axis: int) -> Tensor:
-    """Targets as class numbers, also where they are one-hot or probabilities."""
-    return target if target.dim() == value.dim() - 1 else target.argmax(axis)
+@dataclass(frozen=True)
+class Decider:
+    """How the values of an output are read as decisions.
+
+    Attributes:
+        sense: ``"classes"`` or ``"boolean"``; ``"numbers"`` decide nothing.
+        axis: of the classes in a batch.
+        cut: above which value a yes-or-no output says yes.
+    """
+
+    sense: str
+    axis: int
+    cut: float
+
+    def answers(self, value: Tensor) -> Tensor:
+        """Class numbers, or True and False."""
+        return value.argmax(self.axis) if self.sense == CLASSES else value > self.cut
+
+    def truths(self, value: Tensor, target: Tensor) -> Tensor:
+        """Targets in the form of the answers, also where they are one-hot or probabilities."""
+        if self.sense == CLASSES:
+            return target if target.dim() == value.dim() - 1 else target.argmax(self.axis)
+        return target > 0.5
+
+    def hits(self, value: Tensor, target: Tensor) -> Tensor:
+        """Which decisions of a batch are right."""
+        return self.answers(value) == self.truths(value, target)
 
 
-def cut(net: Net, term: Term) -> float:
-    """Above which value a yes-or-no output says yes."""
+def decider(net: Net, term: Term) -> Decider:
+    """How an output of a net decides, by its codec, its loss and its ending."""
+    return Decider(sense(net, term), term.axis, _cut(net, term))
+
+
+def _cut(net: Net, term: Term) -> float:
     threshold = getattr(net.outputs[term.port].codec, "threshold", None)
     chance = 0.5 if threshold is None else float(threshold)
     if not term.of_logits and term.ending is not None:
         return chance
     return math.log(chance / (1 - chance)) if 0 < chance < 1 else math.copysign(math.inf, chance - 0.5)
-
-
-def hits(net: Net, term: Term, value: Tensor, target: Tensor) -> Tensor:
-    """Which decisions of a batch are right; for outputs that are classes or booleans.
-
-    Shape:  (batch, ...) -> (batch, ...), True or False
-    """
-    if sense(net, term) == CLASSES:
-        return value.argmax(term.axis) == class_numbers(target, value, term.axis)
-    return (value > cut(net, term)) == (target > 0.5)
 
 
 def ranks(value: Tensor, target: Tensor, axis: int) -> Tensor:

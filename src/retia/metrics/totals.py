@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from retia.metrics.examples import Batch
 from retia.metrics.objective import Objective
-from retia.metrics.scores import NUMBERS, hits, sense
+from retia.metrics.scores import NUMBERS, decider
 from retia.nets.wiring import Value
 
 if TYPE_CHECKING:
@@ -22,21 +22,21 @@ class Counts:
     """
 
     def __init__(self, objective: Objective) -> None:
-        self._net = objective.net
-        self._terms = [term for term in objective.terms if sense(objective.net, term) != NUMBERS]
+        made = [(term, decider(objective.net, term)) for term in objective.terms]
+        self._deciders = [(term, each) for term, each in made if each.sense != NUMBERS]
         self._right: dict[str, Tensor | int] = {}
         self._all: dict[str, int] = {}
 
     def add(self, values: Mapping[Value, Tensor], batch: Batch) -> None:
         """Add a batch, from the values that the objective reads."""
-        for term in self._terms:
-            found = hits(self._net, term, values[term.reads].detach(), batch.targets[term.port])
+        for term, each in self._deciders:
+            found = each.hits(values[term.reads].detach(), batch.targets[term.port])
             self._right[term.port] = self._right.get(term.port, 0) + found.sum()
             self._all[term.port] = self._all.get(term.port, 0) + found.numel()
 
     def shares(self) -> dict[str, float]:
         """The share of right decisions: ``"accuracy"``, with the port before it where several decide."""
-        alone = len(self._terms) == 1
+        alone = len(self._deciders) == 1
         return {
             "accuracy" if alone else f"{port}_accuracy": int(right) / self._all[port]
             for port, right in self._right.items()

@@ -4,7 +4,8 @@ Nothing here is changed in place that a user can see: a training takes a net and
 """
 
 from retia.training.loop import train
-from retia.training.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from retia.training.optimizer import Optimizer
+from retia.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from retia.training.result import Training
 from retia.training.step import Step, step
 

@@ -17,7 +17,8 @@ from retia.nets.settings import choice, whole
 from retia.sources.order import order
 from retia.training.diagnosis import diverged
 from retia.training.interrupt import Interrupt
-from retia.training.optimizers import Optimizer, read_optimizer
+from retia.training.optimizer import Optimizer
+from retia.training.optimizers import read_optimizer
 from retia.training.prepare import Prepared, prepare
 from retia.training.progress import Progress
 from retia.training.result import Training

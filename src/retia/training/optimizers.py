@@ -1,4 +1,4 @@
-"""Optimizers: frozen values whose ``step`` is a pure function of arrays, gradients and state.
+"""The optimizers, and how one is read from what the user said.
 
 The formulas are PyTorch's own (``torch.optim``), bit for bit, written with its operations on lists of
 tensors. ``torch.optim`` itself is not imported: it is slow to import, and it owns what it changes.
@@ -6,127 +6,20 @@ tensors. ``torch.optim`` itself is not imported: it is slow to import, and it ow
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from retia._torch import torch
 from retia.errors import ArgumentError, did_you_mean
-from retia.nets import expression, registry
-from retia.nets.settings import declared, flag, make, real, setting, settings_of, settle
+from retia.nets import registry
+from retia.nets.settings import declared, flag, real, setting
+from retia.training.optimizer import Optimizer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Tensors: TypeAlias = "list[Tensor] | tuple[Tensor, ...]"
-
-
-@dataclass
-class State:
-    """What an optimizer remembers between steps.
-
-    Attributes:
-        count: of the steps done.
-        slots: by the optimizer's word for them (``"momentum"``), then by the arrays' paths.
-    """
-
-    count: int = 0
-    slots: dict[str, dict[str, Tensor]] = field(default_factory=dict)
-
-    def clone(self) -> State:
-        """The same state in memory of its own."""
-        return State(self.count, {s: {p: t.clone() for p, t in own.items()} for s, own in self.slots.items()})
-
-
-class Optimizer(ABC):
-    """The interface of optimizers.
-
-    Attributes:
-        learning_rate: at least 0; how far a step goes.
-    """
-
-    version: ClassVar[int] = 1
-    cure: ClassVar[str] = ""
-    learning_rate: float
-
-    def __post_init__(self) -> None:
-        settle(self)
-        self.validate()
-
-    def validate(self) -> None:  # noqa: B027 (most leaves have nothing to check)
-        """Check settings against each other; for leaves to fill in."""
-
-    @abstractmethod
-    def slots(self) -> Mapping[str, float]:
-        """What is remembered for every element of every array: its name and first value."""
-
-    @abstractmethod
-    def move(
-        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
-    ) -> None:
-        """The formula: change arrays and slots in place; gradients stay as they are. ``count`` is from 1."""
-
-    def start(self, arrays: Mapping[str, Tensor]) -> State:
-        """The state before the first step.
-
-        Args:
-            arrays: what will be trained, by path.
-        """
-        return State(
-            0, {s: {p: torch.full_like(t, v) for p, t in arrays.items()} for s, v in self.slots().items()}
-        )
-
-    def step(
-        self, arrays: Mapping[str, Tensor], gradients: Mapping[str, Tensor], state: State
-    ) -> tuple[dict[str, Tensor], State]:
-        """One step. Nothing that is given is changed.
-
-        Args:
-            arrays: by path.
-            gradients: of the loss, by the same paths.
-            state: what ``start`` or the last step answered.
-        Returns:
-            The arrays after the step, and the state after it.
-        Example:
-            >>> import retia as rt
-            >>> sgd = rt.SGD(0.5)
-            >>> w = {"w": torch.tensor([1.0])}
-            >>> sgd.step(w, {"w": torch.tensor([1.0])}, sgd.start(w))[0]
-            {'w': tensor([0.5000])}
-        """
-        moved = {path: tensor.detach().clone() for path, tensor in arrays.items()}
-        after = state.clone()
-        self.step_in_place(moved, gradients, after)
-        return moved, after
-
-    def step_in_place(
-        self, arrays: Mapping[str, Tensor], gradients: Mapping[str, Tensor], state: State
-    ) -> None:
-        """The same step on arrays and a state that nobody else reads."""
-        state.count += 1
-        paths = [*gradients]
-        slots = {name: [slot[path] for path in paths] for name, slot in state.slots.items()}
-        with torch.no_grad():
-            self.move([arrays[path] for path in paths], [*gradients.values()], slots, state.count)
-
-    def settings(self) -> dict[str, Any]:
-        """All settings, as JSON stores them."""
-        return settings_of(self)
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Optimizer:
-        """The optimizer of these settings."""
-        return make(cls, settings)
-
-    def __repr__(self) -> str:
-        return expression.show(self)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and expression.canonical(self) == expression.canonical(other)
-
-    def __hash__(self) -> int:
-        return hash(expression.canonical(self))
 
 
 _RATE = real(0)

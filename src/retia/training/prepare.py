@@ -14,7 +14,7 @@ from retia._torch import torch
 from retia.engine.intake import as_batch, on_device_half
 from retia.errors import ArgumentError, DataError
 from retia.metrics.examples import Examples, columns_of, things_of, whole_targets
-from retia.metrics.objective import Objective, objective
+from retia.metrics.objective import Objective, aims_of, objective
 from retia.nets.codec import Codec
 from retia.nets.net import Net
 from retia.nets.outer import with_specs
@@ -52,7 +52,7 @@ class Prepared:
 def prepare(net: Net, data: Any, validation: Any, loss: Any, seed: int, device: torch.device) -> Prepared:
     """Bring a net and its data together."""
     train, held_out, chosen = parts_of(read_data(data), validation, seed)
-    aims = _aims(net, loss)
+    aims = aims_of(net, loss)
     net = fit(net, train, aims)
     net = net.init(seed)
     lower = objective(net, loss, whole_targets(net, train, aims))
@@ -135,7 +135,3 @@ def _first(codec: Codec | None, port: Port, things: Sequence[Any]) -> Tensor:
     if codec is None:
         return as_batch(things, port.kind, torch.float32, port.name)
     return on_device_half(codec, codec.pack(things), torch.float32)
-
-
-def _aims(net: Net, loss: Any) -> tuple[str, ...]:
-    return tuple(loss) if isinstance(loss, dict) else tuple(net.outputs)

@@ -18,8 +18,8 @@ from retia.metrics.examples import Batch
 from retia.metrics.objective import Objective, objective
 from retia.nets.net import Net, missing_arrays
 from retia.nets.wiring import Value
-from retia.training import optimizers
-from retia.training.optimizers import Optimizer, read_optimizer
+from retia.training.optimizer import Memory, Optimizer
+from retia.training.optimizers import read_optimizer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,7 @@ class State:
     """
 
     arrays: dict[str, Tensor]
-    memory: optimizers.State
+    memory: Memory
     count: int = 0
 
     def clone(self) -> State:

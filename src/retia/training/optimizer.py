@@ -1,0 +1,127 @@
+"""The interface of optimizers: frozen values whose ``step`` is a pure function.
+
+One formula, ``move``, written on lists of tensors, serves ``step`` (on copies) and ``step_in_place``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from retia._torch import torch
+from retia.nets import expression
+from retia.nets.settings import make, settings_of, settle
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass
+class Memory:
+    """What an optimizer remembers between steps.
+
+    Attributes:
+        count: of the steps done.
+        slots: by the optimizer's word for them (``"momentum"``), then by the arrays' paths.
+    """
+
+    count: int = 0
+    slots: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+
+    def clone(self) -> Memory:
+        """The same state in memory of its own."""
+        return Memory(
+            self.count, {s: {p: t.clone() for p, t in own.items()} for s, own in self.slots.items()}
+        )
+
+
+class Optimizer(ABC):
+    """The interface of optimizers.
+
+    Attributes:
+        learning_rate: at least 0; how far a step goes.
+    """
+
+    version: ClassVar[int] = 1
+    cure: ClassVar[str] = ""
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        settle(self)
+        self.validate()
+
+    def validate(self) -> None:  # noqa: B027 (most leaves have nothing to check)
+        """Check settings against each other; for leaves to fill in."""
+
+    @abstractmethod
+    def slots(self) -> Mapping[str, float]:
+        """What is remembered for every element of every array: its name and first value."""
+
+    @abstractmethod
+    def move(
+        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
+    ) -> None:
+        """The formula: change arrays and slots in place; gradients stay as they are. ``count`` is from 1."""
+
+    def start(self, arrays: Mapping[str, Tensor]) -> Memory:
+        """The state before the first step.
+
+        Args:
+            arrays: what will be trained, by path.
+        """
+        return Memory(
+            0, {s: {p: torch.full_like(t, v) for p, t in arrays.items()} for s, v in self.slots().items()}
+        )
+
+    def step(
+        self, arrays: Mapping[str, Tensor], gradients: Mapping[str, Tensor], state: Memory
+    ) -> tuple[dict[str, Tensor], Memory]:
+        """One step. Nothing that is given is changed.
+
+        Args:
+            arrays: by path.
+            gradients: of the loss, by the same paths.
+            state: what ``start`` or the last step answered.
+        Returns:
+            The arrays after the step, and the state after it.
+        Example:
+            >>> import retia as rt
+            >>> sgd = rt.SGD(0.5)
+            >>> w = {"w": torch.tensor([1.0])}
+            >>> sgd.step(w, {"w": torch.tensor([1.0])}, sgd.start(w))[0]
+            {'w': tensor([0.5000])}
+        """
+        moved = {path: tensor.detach().clone() for path, tensor in arrays.items()}
+        after = state.clone()
+        self.step_in_place(moved, gradients, after)
+        return moved, after
+
+    def step_in_place(
+        self, arrays: Mapping[str, Tensor], gradients: Mapping[str, Tensor], state: Memory
+    ) -> None:
+        """The same step on arrays and a state that nobody else reads."""
+        state.count += 1
+        paths = [*gradients]
+        slots = {name: [slot[path] for path in paths] for name, slot in state.slots.items()}
+        with torch.no_grad():
+            self.move([arrays[path] for path in paths], [*gradients.values()], slots, state.count)
+
+    def settings(self) -> dict[str, Any]:
+        """All settings, as JSON stores them."""
+        return settings_of(self)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Optimizer:
+        """The optimizer of these settings."""
+        return make(cls, settings)
+
+    def __repr__(self) -> str:
+        return expression.show(self)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and expression.canonical(self) == expression.canonical(other)
+
+    def __hash__(self) -> int:
+        return hash(expression.canonical(self))
