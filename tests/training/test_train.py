@@ -173,7 +173,7 @@ def test_shapes_that_a_net_leaves_open_come_from_the_data():
     run = quiet(spot_net(), (x, y), epochs=0)
     assert run.net.inputs["input"].shape == (2,)
     assert run.why == "all 0 epochs done"
-    assert run.history == ()
+    assert run.history == []
     assert bits(run.net) == bits(spot_net(input=2).init())
 
 

@@ -249,7 +249,7 @@ class _Loop:
         return self._training(self.ready.net.with_arrays(self.best) if judged else last, last, why)
 
     def _training(self, net: Net, last: Net, why: str) -> Training:
-        return Training(net, last, tuple(self.history), self.best_epoch, why, self.step.seed, self.settings)
+        return Training(net, last, [*self.history], self.best_epoch, why, self.step.seed, self.settings)
 
     def _diverged(self, batch: Batch, loss: float, where: str, training: bool) -> TrainingError:
         run = Run(training, self.step.seed, self.state.count, batch.rows, batch.lengths)

@@ -36,7 +36,7 @@ class Training:
 
     net: Net
     last: Net
-    history: Sequence[Mapping[str, Any]]
+    history: list[dict[str, Any]]
     best_epoch: int
     why: str
     seed: int
