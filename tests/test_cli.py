@@ -20,11 +20,11 @@ def run(*args: object) -> Result:
     return CliRunner().invoke(retia, [str(arg) for arg in args], prog_name="retia")
 
 
-def start(*args: object) -> "subprocess.Popen[str]":
+def start(*args: object, unbuffered: str = "") -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "retia", *map(str, args)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
     )  # fmt: skip
 
 
@@ -65,7 +65,8 @@ def test_train_saves_the_net_and_draws_its_curves(pictures: Path, tmp_path: Path
     assert [type(layer).__name__ for _, layer in rt.load(net).layers()] == [
         "Flatten", "Linear", "Tanh", "Linear", "Softmax",
     ]  # fmt: skip
-    assert Image.open(curves).format == "PNG"
+    with Image.open(curves) as picture:
+        assert picture.format == "PNG"
 
 
 def test_the_same_seed_trains_the_same_net(pictures: Path, tmp_path: Path) -> None:
@@ -226,8 +227,9 @@ def test_ctrl_c_keeps_the_best_net_and_saves_it(pictures: Path, tmp_path: Path) 
     assert rt.load(path).count == 34
 
 
-def test_a_reader_that_goes_away_is_no_traceback(trained: Path) -> None:
-    with start("show", trained) as process:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_is_no_traceback(trained: Path, unbuffered: str) -> None:
+    with start("show", trained, unbuffered=unbuffered) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
