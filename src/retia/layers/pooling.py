@@ -27,10 +27,16 @@ def _stride(name: str, value: Any) -> Any:
 
 @declared
 class Pooling(Layer):
-    """The interface of layers that bring each window of each channel down to one element."""
+    """The interface of layers that bring each window of each channel down to one element.
+
+    Class attributes:
+        function: PyTorch's, without the number of axes.
+        fits_bare: the window must fit into the input without its padding.
+    """
 
     axes: ClassVar[Mapping[str, str]] = {"c": "refuse", "*": "mix"}
     function: ClassVar[str] = ""
+    fits_bare: ClassVar[bool] = False
 
     kernel_size: int | tuple[int, ...] = setting(rule=per_axis(1))
     _: KW_ONLY
@@ -75,8 +81,9 @@ class Pooling(Layer):
             if self.ceil_mode:
                 # A window may reach over the end, but must begin before it and its padding.
                 offset = pad - 1 + min(0, pad + stride - reach)
-            # With padding, a window whose elements lie further apart than the input is long can miss it.
-            steps.append(Slide(offset, stride, max(1, -offset, dilation if pad else 1)))
+            # With padding, a window whose elements lie further apart than the input is long could miss it.
+            least = max(1, -offset, dilation if pad else 1, size if self.fits_bare else 1)
+            steps.append(Slide(offset, stride, least))
         return steps
 
     def _pool(self, x: Tensor, options: Mapping[str, Any]) -> Tensor:
@@ -203,7 +210,8 @@ class MaxPool1d(MaxPooling):
         dilation: from one element of the window to the next, at least 1.
     Raises:
         ArgumentError: padding is more than half of kernel_size.
-        ShapeError: the input is smaller than the window; no input could give the output.
+        ShapeError: the input is smaller than the window, or, with padding, than the dilation; no input
+            could give the output.
     Source: Collobert et al. 2011 (pooling over time); computed by ``torch.nn.functional.max_pool1d``.
     Example:
         >>> import retia as rt
@@ -234,7 +242,8 @@ class MaxPool2d(MaxPooling):
         dilation: from one element of the window to the next, at least 1; or one for each axis.
     Raises:
         ArgumentError: padding is more than half of kernel_size.
-        ShapeError: the input is smaller than the window; no input could give the output.
+        ShapeError: the input is smaller than the window, or, with padding, than the dilation; no input
+            could give the output.
     Source: Ranzato et al. 2007; computed by ``torch.nn.functional.max_pool2d``.
     Example:
         >>> import retia as rt
@@ -265,7 +274,8 @@ class MaxPool3d(MaxPooling):
         dilation: from one element of the window to the next, at least 1; or one for each axis.
     Raises:
         ArgumentError: padding is more than half of kernel_size.
-        ShapeError: the input is smaller than the window; no input could give the output.
+        ShapeError: the input is smaller than the window, or, with padding, than the dilation; no input
+            could give the output.
     Source: Tran et al. 2015; computed by ``torch.nn.functional.max_pool3d``.
     Example:
         >>> import retia as rt
@@ -360,8 +370,9 @@ class AvgPool3d(AveragePooling):
         count_include_pad: whether the zeros of the padding count in the divisor.
     Raises:
         ArgumentError: padding is more than half of kernel_size.
-        ShapeError: the input is smaller than the window; no input could give the output; a size varies
-            and both ceil_mode and padding that counts are asked for.
+        ShapeError: the input without its padding is smaller than the window (PyTorch's rule for three
+            axes); no input could give the output; a size varies and both ceil_mode and padding that counts
+            are asked for.
     Source: computed by ``torch.nn.functional.avg_pool3d``.
     Example:
         >>> import retia as rt
@@ -371,6 +382,7 @@ class AvgPool3d(AveragePooling):
 
     signature = "c d h w -> c z y x"
     solves = ("d", "h", "w", "z", "y", "x")
+    fits_bare = True
     cure = "AvgPool3d(2) halves each axis; PyTorch's AvgPool3d(3, 2) is AvgPool3d(3, stride=2)"
 
 

@@ -29,6 +29,9 @@ def _mode(*modes: str) -> Rule:
 
 def interpolate(x: Tensor, size: tuple[int, ...], mode: str, antialias: bool = False) -> Tensor:
     """A batch with its axes after the channels brought to a size."""
+    if antialias and size[0] > size[1] == 1:
+        # PyTorch's smoothing repeats the first row where the result is one wide; one high is right.
+        return interpolate(x.transpose(2, 3), size[::-1], mode, antialias).transpose(2, 3)
     if mode == "linear":
         mode = LINEAR[len(size)]
     elif mode == "cubic":
@@ -62,7 +65,7 @@ class Upsample(Layer):
     signature = "c *s -> c *t"
     solves = ("*s", "*t")
     axes = {"*s": "pass"}
-    cure = "Upsample(2) doubles each axis; to a given size, Resize((64, 64))"
+    cure = "Upsample(2) doubles each axis; to a given size, Resize(64, 64)"
 
     factor: int | tuple[int, ...] = setting(rule=per_axis(1))
     _: KW_ONLY
@@ -133,9 +136,9 @@ class Resize(Layer):
 
     Shape:  (c, *s) -> (c, *size), for one to three axes s
     Args:
-        size: of each axis after the first, at least 1; a whole number for a single axis.
+        size: of each axis after the first, at least 1: ``Resize(64, 64)``.
         mode: ``"linear"`` (PyTorch's ``"bilinear"`` and ``"trilinear"`` name it too), ``"nearest"`` (as
-            PyTorch has it, rounded down), ``"nearest-exact"`` (as Pillow and scikit-image have it),
+            PyTorch has it, rounded down), ``"nearest-exact"`` (whose middle is nearest),
             ``"cubic"`` (``"bicubic"``; two axes only) or ``"area"``.
         antialias: smooth before making smaller, as Pillow does; for ``"linear"`` and ``"cubic"`` over two
             axes.
@@ -151,7 +154,7 @@ class Resize(Layer):
 
     signature = "c *s -> c *t"
     solves = ("*s",)
-    cure = "Resize((64, 64)) takes the sizes of the axes as one tuple"
+    gathers = True
 
     size: tuple[int, ...] = setting(rule=whole_tuple(1))
     _: KW_ONLY
@@ -161,8 +164,8 @@ class Resize(Layer):
     def validate(self) -> None:
         if not 1 <= len(self.size) <= 3:
             raise ArgumentError(
-                f"Resize: size is a whole number, or one for each of one to three axes; got {self.size!r}.",
-                fix=self.cure,
+                f"Resize: size is one whole number for each of one to three axes; got {self.size!r}.",
+                fix="Resize(64, 64) for pictures",
                 got=self.size,
             )
         if self.antialias and self.mode not in ("linear", "cubic"):
