@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from retia._torch import torch
 
 
+KAIMING = Initial("kaiming_uniform")
+ZEROS = Initial("zeros")
+ONES = Initial("ones")
+
+
 @dataclass(frozen=True)
 class Array:
     """An array that a layer owns.
@@ -37,13 +42,9 @@ class Array:
     """
 
     shape: str
-    init: Initial = field(default_factory=lambda: Initial("kaiming_uniform"))
+    init: Initial = KAIMING
     learned: bool = True
     kind: str = "float"
-
-
-ZEROS = Initial("zeros")
-ONES = Initial("ones")
 
 
 def read_inits(name: str, value: Any) -> Any:
