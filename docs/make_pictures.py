@@ -1,6 +1,6 @@
 """Make the pictures of the documentation: what a net trained here says to digits it never saw.
 
-Every caption is the net's answer; where it is wrong, the right one follows.
+Twenty that it gets right, and below them the first five that it gets wrong, with what they are.
 
     python docs/make_pictures.py
 """
@@ -15,10 +15,11 @@ DOCS = Path(__file__).parent
 digits = rt.data("mnist")
 run = rt.train(dense([784, 200, 60, 10]), digits, epochs=5, seed=0)
 
-some = digits.test.take(36).arrays()
-answers = run.net(some["input"])
-captions = [
-    str(said) if said == label else f"{said}, is {label}"
-    for said, label in zip(answers, some["output"], strict=True)
-]
-rt.data((some["input"], captions)).show(36, DOCS / "digits.png")
+test = digits.test.arrays()
+pairs = list(zip(run.net(test["input"]), test["output"], strict=True))
+right = [number for number, (said, label) in enumerate(pairs) if said == label]
+wrong = [number for number, (said, label) in enumerate(pairs) if said != label]
+shown = [*right[:20], *wrong[:5]]
+captions = [str(said) if said == label else f"{said}, is {label}" for said, label in pairs]
+sheet = rt.data((test["input"][shown], [captions[number] for number in shown]))
+sheet.show(25, DOCS / "digits.png")
