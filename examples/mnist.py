@@ -1,7 +1,7 @@
 """The simplest net that reads handwritten digits, from its expression to its answers.
 
 784 pixels, one linear layer, ten probabilities: 7,850 parameters. Ten epochs of plain gradient descent
-take about a minute and need no network.
+take well under a minute and need no network.
 
     python examples/mnist.py
 """

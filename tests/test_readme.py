@@ -1,6 +1,8 @@
 """The README's Python runs as it stands."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +72,13 @@ def test_the_commands_of_the_readme_are_there() -> None:
     for command, rest in shell:
         options = {name for parameter in retia.commands[command].params for name in parameter.opts}
         assert set(re.findall(r"--[\w-]+", rest)) <= options
+
+
+@pytest.mark.full
+def test_the_example_answers_twenty_digits_with_probabilities() -> None:
+    example = README.parent / "examples" / "mnist.py"
+    done = subprocess.run([sys.executable, example], capture_output=True, text=True, check=True)
+    told = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()[-4:]}
+    assert told["probabilities"] == ["(20,", "10)"]
+    assert len(told["answers"]) == len(told["labels"]) == 20
+    assert sum(a == b for a, b in zip(told["answers"], told["labels"], strict=True)) >= 17
