@@ -217,7 +217,7 @@ def _told(place: str) -> Iterator[None]:
             path=place,
             expected=error.expected,
             got=error.got,
-        ) from None
+        ) from error.__cause__
 
 
 @contextmanager
