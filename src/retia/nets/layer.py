@@ -162,11 +162,8 @@ class Layer(Net):
 
     def input_names(self, arity: int | None = None) -> tuple[str, ...]:
         """Names of the input ports; any number of them for a variadic layer."""
-        named = isinstance(self.input, Mapping) and self.variadic
-        if arity is None and named:
-            return tuple(self.input)
-        if named and arity == len(self.input):
-            return tuple(self.input)
+        if arity is None and self.variadic and isinstance(self.input, Mapping):
+            arity = len(self.input)
         return tuple(term.name for term in self.ports(arity).inputs)
 
     def output_names(self) -> tuple[str, ...]:
