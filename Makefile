@@ -13,7 +13,7 @@ TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 demo: .venv/demo.stamp
 	@mkdir -p out
-	$(BIN)/retia train mnist --epochs 5 --seed 0 --save out/digits.safetensors --plot out/curves.png
+	$(BIN)/retia train mnist --epochs 5 --batch-size 128 --seed 0 --save out/digits.safetensors --plot out/curves.png
 	@$(BIN)/python examples/predictions.py out/digits.safetensors
 
 test: .venv/test.stamp
