@@ -156,7 +156,6 @@ def test_another_number_of_axes_is_told():
         (rt.Scalar(), np.ma.array([1.0, 2.0], mask=[True, False]), "has masked entries"),
         (rt.Scalar(), torch.tensor([1.0, 0.0]).to_sparse(), "is a sparse or quantized tensor"),
     ],
-    ids=str,
 )
 def test_what_is_not_numbers_is_refused_with_its_row(codec, things, text):
     with pytest.raises(rt.CodecError, match=text):
