@@ -86,7 +86,7 @@ CONTAINERS = {
     ),
     "nested 400 levels": (together(b'{"a":' + b"[" * 400 + b"]" * 400 + b"}"), "more than 300 levels deep"),
     "a million lists": (together(b'{"a":[' + b"[]," * 999_999 + b"[]]}"), "lists and dicts, at most 250,000"),
-    "a million numbers": (together(b'{"a":[' + b"1," * 999_999 + b"1]}"), "entries, at most 500,000"),
+    "a million numbers": (together(b'{"a":[' + b"1," * 999_999 + b"1]}"), "entries, at most 300,000"),
     "60,000 arrays": (
         together(
             {f"a{i}": {"dtype": "U8", "shape": [1], "data_offsets": [i, i + 1]} for i in range(60_000)},
@@ -313,8 +313,8 @@ EXPRESSIONS = {
         chain(linear(2), linear(3), input=4, output=5),
         "its output as (5), but 1 (Linear(3)) gives (3)",
     ),
-    "100,000 layers": (chain(*[RELU] * 100_000), "entries, at most 500,000"),
-    "40,000 layers": (chain(*[RELU] * 40_000), "40,001 parts or more, at most 20,000"),
+    "100,000 layers": (chain(*[RELU] * 100_000), "entries, at most 300,000"),
+    "40,000 layers": (chain(*[RELU] * 40_000), "40,001 parts or more, at most 15,000"),
     "70 levels": (nested(70, RELU), "65 levels of parts or more, at most 64"),
     "deep and wide": (nested(60, chain(*[RELU] * 10_000)), "parts times levels or more, at most 200,000"),
     "sizes that grow without end": (

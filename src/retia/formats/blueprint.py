@@ -13,7 +13,7 @@ from retia.nets.net import Net
 from retia.nets.wiring import join
 from retia.shapes import Shape, show
 
-MOST_PARTS = 20_000
+MOST_PARTS = 15_000
 MOST_LEVELS = 64
 MOST_WORK = 200_000
 """Bounds of a net in a file: its parts, parts within parts, and the sum over all parts of their depth."""
