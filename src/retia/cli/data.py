@@ -18,7 +18,7 @@ Examples:
 """
 
 
-@click.command(cls=Command, help=HELP)
+@click.command(cls=Command, help=HELP, short_help="List the sets that come with Retia, or describe one.")
 @click.argument("name", required=False)
 def data(name: str | None) -> None:
     """Print the list, or a description."""

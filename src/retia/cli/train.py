@@ -34,13 +34,13 @@ for a folder. Ctrl-C stops early and keeps the best net so far.
 \b
 Examples:
   retia train mnist --save digits.safetensors --plot curves.png
-  retia train mnist --net lenet --epochs 10 --seed 1
+  retia train mnist --net lenet --epochs 3
   retia train mnist --net 784-15-10 --activation sigmoid --optimizer sgd --rate 0.5
   retia train pets/ --save pets.safetensors
 """
 
 
-@click.command(cls=Command, help=HELP)
+@click.command(cls=Command, help=HELP, short_help="Train a net on data, save it, test it.")
 @click.argument("data")
 @click.option("--net", metavar="NET", help="What to train, see above.")
 @click.option(
@@ -50,8 +50,14 @@ Examples:
 @click.option(
     "--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="Passes through DATA."
 )
-@click.option("--batch-size", type=click.IntRange(min=1), help="Examples a step.")
-@click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="adam", show_default=True)
+@click.option("--batch-size", type=click.IntRange(min=1), help="Examples a step; 64 by default.")
+@click.option(
+    "--optimizer",
+    type=click.Choice(list(OPTIMIZERS)),
+    default="adam",
+    show_default=True,
+    help="What moves the weights.",
+)
 @click.option("--rate", type=click.FloatRange(min=0), help="Learning rate; the optimizer's own by default.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same net.")
 @click.option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default.")
