@@ -110,16 +110,16 @@ class RetiaWarning(UserWarning):
     """Root of everything that Retia warns of."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """A hint for a misspelt name: " Did you mean 'relu'?", or nothing.
 
     Example:
         >>> did_you_mean("relo", ["relu", "tanh"])
         " Did you mean 'relu'?"
     """
-    if len(str(name)) > 100:  # no misspelling, and comparing it would take its time
+    if not isinstance(name, str) or len(name) > 100:  # no misspelling, and long ones take long to compare
         return ""
     known = [str(k) for k in known]
     lowered = {k.lower(): k for k in known}
-    close = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     return f" Did you mean {lowered[close[0]]!r}?" if close else ""

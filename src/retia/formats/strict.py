@@ -60,7 +60,7 @@ def quote(text: str, longest: int = 60) -> str:
 
 def plain(text: str, longest: int = 400) -> str:
     """A sentence that quotes from a file, without what a terminal would act on."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:longest])
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:longest])
     return text if len(text) < longest else text[: longest - 3] + "..."
 
 

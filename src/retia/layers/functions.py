@@ -31,7 +31,7 @@ def _function(name: str, value: Any) -> str:
     if value not in FUNCTIONS:
         known = ", ".join(FUNCTIONS)
         raise ArgumentError(
-            f"{name} is one of {known}; got {value!r}.{did_you_mean(str(value), FUNCTIONS)}",
+            f"{name} is one of {known}; got {value!r}.{did_you_mean(value, FUNCTIONS)}",
             fix="a graph of these, or a layer of your own (@rt.layer)",
             expected=FUNCTIONS,
             got=value,

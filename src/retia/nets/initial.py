@@ -35,7 +35,7 @@ def _method(name: str, value: Any) -> str:
     value = ALIASES.get(value, value) if isinstance(value, str) else value
     if not isinstance(value, str) or value not in METHODS:
         raise ArgumentError(
-            f"{name} is one of {', '.join(METHODS)}; got {value!r}.{did_you_mean(str(value), [*METHODS, *ALIASES])}",
+            f"{name} is one of {', '.join(METHODS)}; got {value!r}.{did_you_mean(value, [*METHODS, *ALIASES])}",
             got=value,
         )
     return str(value)

@@ -216,7 +216,7 @@ def choice(*options: Any) -> Rule:
 
     def rule(name: str, value: Any) -> Any:
         if not any(type(value) is type(option) and value == option for option in options):
-            hint = did_you_mean(str(value), [o for o in options if isinstance(o, str)])
+            hint = did_you_mean(value, [o for o in options if isinstance(o, str)])
             _refuse(name, "one of " + ", ".join(map(repr, options)), value, hint)
         return value
 
