@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from retia._torch import torch
 from retia.errors import ShapeError
+from retia.layers.axes import MOST, PASS, around, filled, in_batch
 from retia.nets.layer import Layer, layer
 from retia.nets.settings import setting, whole
 from retia.shapes import Shape, Signature, Size, show, signature
@@ -62,10 +63,9 @@ class Combiner(Layer):
     axes: ClassVar[Mapping[str, str]] = {"*": "pass"}
 
     def ports(self, arity: int | None = None) -> Signature:
-        named = list(self.input) if isinstance(self.input, Mapping) else []
-        number = min(max(arity or len(named) or 2, self.fewest), self.most)
-        names = named if len(named) == number else [str(i) for i in range(1, number + 1)]
-        return signature(", ".join(f"{name}: *{name_of(i)}" for i, name in enumerate(names)) + " -> *out")
+        number = min(max(arity or len(_named(self)) or 2, self.fewest), self.most)
+        inputs = [f"{name}: *{name_of(i)}" for i, name in enumerate(_names(self, number))]
+        return signature(f"{', '.join(inputs)} -> *out")
 
     def solve(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
         shapes = [shape for name, shape in known.items() if name != "*out"]
@@ -77,6 +77,15 @@ class Combiner(Layer):
 def name_of(position: int) -> str:
     """The signature variable of an input."""
     return f"s{position}"
+
+
+def _named(layer: Layer) -> list[str]:
+    return list(layer.input) if isinstance(layer.input, Mapping) else []
+
+
+def _names(layer: Layer, number: int) -> list[str]:
+    named = _named(layer)
+    return named if len(named) == number else [str(i) for i in range(1, number + 1)]
 
 
 @layer
@@ -127,8 +136,9 @@ class Minus(Combiner):
     most = 2
     kinds = {"*": "same"}
 
-    def forward(self, *x: Tensor) -> Tensor:
-        return functools.reduce(operator.sub, align(x))
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        a, b = align((a, b))
+        return a - b
 
 
 @layer
@@ -144,8 +154,9 @@ class Divide(Combiner):
 
     most = 2
 
-    def forward(self, *x: Tensor) -> Tensor:
-        return functools.reduce(operator.truediv, align(x))
+    def forward(self, a: Tensor, b: Tensor, *, moment: Any) -> Tensor:
+        a, b = align((a, filled(b, moment.mask(1), 1)))
+        return a / b
 
 
 @layer
@@ -161,8 +172,9 @@ class Power(Combiner):
 
     most = 2
 
-    def forward(self, *x: Tensor) -> Tensor:
-        return functools.reduce(operator.pow, align(x))
+    def forward(self, a: Tensor, b: Tensor, *, moment: Any) -> Tensor:
+        a, b = align((filled(a, moment.mask(0), 1), filled(b, moment.mask(1), 1)))
+        return torch.pow(a, b)
 
 
 @layer
@@ -206,6 +218,8 @@ class Dot(Layer):
     Sums over the last axis of the left and the first axis of the right; vectors stay vectors.
 
     Shape:  (*m, k), (k, *n) -> (*m, *n), each at most a matrix
+    Raises:
+        ShapeError: an input with more than two axes, or sizes k that differ.
     Example:
         >>> import retia as rt
         >>> rt.Dot(input={"left": 2, "right": 2})({"left": [1.0, 2.0], "right": [3.0, 4.0]})
@@ -214,7 +228,7 @@ class Dot(Layer):
 
     signature = "left: *m k, right: k *n -> *out"
     solves = ("*m", "*n", "*out")
-    axes = {"*m": "pass", "*n": "pass"}
+    axes = {"*m": "pass", "*n": "pass", "k": "mix"}
 
     def solve(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
         left, right = known["*m"], known["*n"]
@@ -237,11 +251,11 @@ class Dot(Layer):
 class Concat(Layer):
     """Its inputs one after another along an axis.
 
-    Shape:  (n1, *s), (n2, *s), ... -> (n1 + n2 + ..., *s), along ``axis``
+    Shape:  (n1, *s), (n2, *s), ... -> (n1 + n2 + ..., *s), or the axis elsewhere
     Args:
         axis: which axis, from 0; negative ones count from the last.
     Raises:
-        ShapeError: the other axes differ.
+        ShapeError: the other axes differ, or there is no such axis.
     Example:
         >>> import retia as rt
         >>> rt.Concat(input={"a": 2, "b": 1})({"a": [1.0, 2.0], "b": [3.0]})
@@ -249,41 +263,29 @@ class Concat(Layer):
     """
 
     variadic = True
-    solves = ("*out",)
+    solves = ("n",)
+    axes = PASS
     kinds = {"*": "same"}
-    cure = "Concat() joins along axis 0; Concat(axis=-1) along the last"
 
-    axis: int = setting(0, whole(-16, 16))
+    axis: int = setting(0, whole(-MOST, MOST - 1))
 
     def ports(self, arity: int | None = None) -> Signature:
-        named = list(self.input) if isinstance(self.input, Mapping) else []
-        number = max(arity or len(named) or 2, 1)
-        names = named if len(named) == number else [str(i) for i in range(1, number + 1)]
-        return signature(", ".join(f"{name}: *{name_of(i)}" for i, name in enumerate(names)) + " -> *out")
+        number = max(arity or len(_named(self)) or 2, 1)
+        names = enumerate(_names(self, number))
+        inputs = [f"{name}: {around(self.axis, f'n{i}')}" for i, name in names]
+        return signature(f"{', '.join(inputs)} -> {around(self.axis, 'n')}")
 
     def solve(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
-        shapes = [shape for name, shape in known.items() if name != "*out"]
-        ranks = {len(shape) for shape in shapes if shape is not None}
-        if not ranks:
+        sizes = {name: size for name, size in known.items() if name[0] == "n" and name != "n"}
+        unknown = [name for name, size in sizes.items() if size is None]
+        total = functools.reduce(operator.add, (size for size in sizes.values() if size is not None), 0)
+        if not unknown:
+            return {"n": total}
+        if len(unknown) > 1 or known["n"] is None:
             return {}
-        rank = max(ranks)
-        axis = self.axis + rank if self.axis < 0 else self.axis
-        if len(ranks) > 1 or not 0 <= axis < rank:
-            told = " and ".join(show(shape) for shape in shapes)
-            raise ShapeError(f"cannot join {told} along axis {self.axis}.")
-        rows = [shape if shape is not None else (None,) * rank for shape in shapes]
-        out: list[Any] = []
-        found: dict[str, Any] = {}
-        for position in range(rank):
-            sizes = [row[position] for row in rows]
-            if position == axis:
-                out.append(None if None in sizes else functools.reduce(operator.add, sizes))
-            else:
-                out.append(next((size for size in sizes if size is not None), None))
-        for name in known:
-            if name != "*out":
-                found[name] = tuple(None if i == axis else size for i, size in enumerate(out))
-        return {**found, "*out": tuple(out)}
+        if isinstance(total, int) and isinstance(known["n"], int) and total > known["n"]:
+            raise ShapeError(f"its inputs are {total} long already, its output {known['n']}.", got=total)
+        return {unknown[0]: known["n"] - total}
 
     def forward(self, *x: Tensor) -> Tensor:
-        return torch.cat(x, dim=self.axis + 1 if self.axis >= 0 else self.axis)
+        return torch.cat(x, dim=in_batch(self.axis))

@@ -66,7 +66,8 @@ class Reduce(Layer):
         if self.how == "mean" and mask is None:
             return x.mean(over)
         if self.how == "mean":
-            return x.sum(over) / mask.expand_as(x).sum(over).clamp(min=1)
+            number: Tensor = mask.expand_as(x).sum(over).clamp(min=1)
+            return x.sum(over) / number
         least = -torch.inf if self.how == "max" else torch.inf
         y: Tensor = getattr(torch, f"a{self.how}")(filled(x, mask, least), over)
         return y if mask is None else filled(y, mask.expand_as(x).any(over), 0.0)
