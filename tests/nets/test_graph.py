@@ -99,7 +99,10 @@ def test_shared_parts_must_be_equal_and_agree_in_their_sizes():
         (lambda: rt.Graph({"relu": rt.ReLU()}, "rely -> output"), "Did you mean 'relu'"),
         (lambda: rt.Graph({"a": rt.ReLU(), "b": rt.Minus()}, "input -> a -> b"), "nothing leads to b"),
         (lambda: rt.Graph({"a": rt.ReLU()}, "input -> a", "input -> a"), "two edges|2 edges"),
-        (lambda: rt.Graph({"a": rt.ReLU(), "b": rt.ReLU()}, "input -> a -> output", "input -> b"), "for nothing"),
+        (
+            lambda: rt.Graph({"a": rt.ReLU(), "b": rt.ReLU()}, "input -> a -> output", "input -> b"),
+            "for nothing",
+        ),
         (lambda: rt.Graph({"a": rt.ReLU()}, "x -> a", input={"x": 1, "y": 2}), "'y' is not used"),
         (lambda: rt.Graph({"a": rt.ReLU()}, "a -> output", "a -> output"), "two edges lead to the output"),
         (lambda: rt.Graph({"a": rt.Dot()}, "input -> a.middle"), "there is no 'middle'"),

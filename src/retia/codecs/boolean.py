@@ -46,7 +46,7 @@ class Boolean(Codec):
     properties: ClassVar[tuple[str, ...]] = PROPERTIES
     ending: ClassVar[str | None] = "sigmoid"
 
-    threshold: float | None = setting(default=None, rule=real(0, 1, optional=True))
+    threshold: float | None = setting(default=None)
 
     @property
     def shape(self) -> Shape | None:

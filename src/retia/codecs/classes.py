@@ -101,9 +101,9 @@ class Classes(Codec):
     ending: ClassVar[str | None] = "softmax"
     cure: ClassVar[str] = 'Classes(["cat", "dog"]) takes the labels as one list'
 
-    labels: tuple[Label, ...] | None = setting(default=None, rule=read_labels)
+    labels: tuple[Label, ...] | None = setting(default=None)
     _: KW_ONLY
-    form: str = setting(default="index", rule=choice("index", "one-hot"))
+    form: str = setting(default="index")
 
     @property
     def shape(self) -> Shape | None:

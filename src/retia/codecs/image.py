@@ -77,14 +77,14 @@ class Image(Codec):
 
     cure: ClassVar[str] = 'Image(28, 28) is 28 x 28 in rgb; Image(28, 28, color="gray") has one colour'
 
-    height: int | None = setting(default=None, rule=whole(1, 65535, optional=True))
-    width: int | None = setting(default=None, rule=whole(1, 65535, optional=True))
+    height: int | None = setting(default=None)
+    width: int | None = setting(default=None)
     _: KW_ONLY
-    color: str = setting(default="rgb", rule=choice(*CHANNELS))
-    fit_: str = setting(default="stretch", rule=choice(*FITS), alias="fit")
-    resample: str = setting(default="bilinear", rule=choice(*FILTERS))
-    normalize: Any = setting(default=None, rule=read_normalize)
-    layout: str | None = setting(default=None, rule=choice(None, *LAYOUTS))
+    color: str = setting(default="rgb")
+    fit_: str = setting(default="stretch", alias="fit")
+    resample: str = setting(default="bilinear")
+    normalize: Any = setting(default=None)
+    layout: str | None = setting(default=None)
 
     def validate(self) -> None:
         if self.height is None and self.width is not None:

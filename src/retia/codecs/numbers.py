@@ -201,7 +201,7 @@ class Vector(Numbers):
 
     cure: ClassVar[str] = "Tensor((3, 4)) has several axes"
 
-    size: int | None = setting(default=None, rule=whole(0, optional=True))
+    size: int | None = setting(default=None)
 
     @property
     def sizes(self) -> tuple[int | None, ...]:
@@ -231,7 +231,7 @@ class Tensor(Numbers):
 
     cure: ClassVar[str] = "Tensor((3, 4)) takes the sizes as one tuple"
 
-    size: tuple[int | None, ...] = setting(rule=whole_tuple(0, nothing=True))
+    size: tuple[int | None, ...] = setting()
 
     @property
     def sizes(self) -> tuple[int | None, ...]:

@@ -44,7 +44,9 @@ def call(
             f"A net takes one thing (a dict where it has several inputs), then a property; got {len(things)}."
         )
     if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-        raise ArgumentError(f"batch_size is a whole number of at least 1; got {batch_size!r}.", got=batch_size)
+        raise ArgumentError(
+            f"batch_size is a whole number of at least 1; got {batch_size!r}.", got=batch_size
+        )
     if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
         raise ArgumentError(f"top is a whole number of at least 1; got {top!r}.", got=top)
     missing_arrays(net)
@@ -102,7 +104,9 @@ def _answer(net: Net, taken: Intake, asked: Any, reading: dict[str, Any]) -> tup
     return taken.many is not False and bool(taken.values), answers
 
 
-def _decoded(codec: Codec, batch: Tensor, property: Any, end: str | None, reading: dict[str, Any]) -> list[Any]:
+def _decoded(
+    codec: Codec, batch: Tensor, property: Any, end: str | None, reading: dict[str, Any]
+) -> list[Any]:
     if not codec.is_fitted():
         raise CodecError(f"{codec!r} has learned nothing yet.", fix="rt.train(net, data), or net(x, None)")
     return codec.unpack(batch.cpu(), Reading(property=property, ending=end, **reading))
@@ -152,7 +156,9 @@ def decode(codec: Codec, array: Any, property: str, top: int | None) -> Any:
     if rank is None:
         raise CodecError(f"{codec!r} has learned nothing yet.")
     if batch.dim() not in (len(rank), len(rank) + 1):
-        raise CodecError(f"{codec!r} decodes arrays of {len(rank)} axes, or a batch; got {tuple(batch.shape)}.")
+        raise CodecError(
+            f"{codec!r} decodes arrays of {len(rank)} axes, or a batch; got {tuple(batch.shape)}."
+        )
     one = batch.dim() == len(rank)
     reading = Reading(property=property, top=top, ending=codec.ending)
     found = codec.unpack(batch.unsqueeze(0) if one else batch, reading)
@@ -180,7 +186,9 @@ def grad(net: Net, thing: Any, wrt: Any, of: Any) -> Any:
         leaves[name] = home[name].clone().requires_grad_(True)
         home[name] = leaves[name]
     with torch.enable_grad():
-        values = walk_values(net, taken.values, arrays, Run(lengths=taken.lengths), net.wiring.outputs.values())
+        values = walk_values(
+            net, taken.values, arrays, Run(lengths=taken.lengths), net.wiring.outputs.values()
+        )
         total = _scalar(net, values, taken, of)
         found = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
     results = {}

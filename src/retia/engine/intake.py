@@ -63,7 +63,9 @@ def intake(net: Net, thing: Any, many: bool | None = None) -> Intake:
         else:
             batch = _by_rank(taken, port, each, kind, device)
         if taken.values and len(batch) != len(taken):
-            raise ShapeError(f"{name}: {len(batch)} examples, but {len(taken)} at the other inputs.", path=name)
+            raise ShapeError(
+                f"{name}: {len(batch)} examples, but {len(taken)} at the other inputs.", path=name
+            )
         taken.values[name] = batch
     check_shapes(net, taken.values)
     return taken

@@ -267,7 +267,7 @@ class Concat(Layer):
     axes = PASS
     kinds = {"*": "same"}
 
-    axis: int = setting(0, whole(-MOST, MOST - 1))
+    axis: int = setting(whole(-MOST, MOST - 1), default=0)
 
     def ports(self, arity: int | None = None) -> Signature:
         number = max(arity or len(_named(self)) or 2, 1)

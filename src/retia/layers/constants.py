@@ -100,9 +100,9 @@ class Constant(Layer):
         tensor([11., 22.])
     """
 
-    value: Any = setting(None, read_value)
+    value: Any = setting(read_value, default=None)
     _: KW_ONLY
-    size: tuple[int, ...] | None = setting(None, whole_tuple(0, optional=True))
+    size: tuple[int, ...] | None = setting(whole_tuple(0, optional=True), default=None)
 
     def validate(self) -> None:
         if (self.value is None) == (self.size is None):
@@ -151,7 +151,7 @@ class Parameter(Layer):
 
     gathers = True
 
-    size: tuple[int | None, ...] | None = setting(None, whole_tuple(1, optional=True, nothing=True))
+    size: tuple[int | None, ...] | None = setting(whole_tuple(1, optional=True, nothing=True), default=None)
 
     def ports(self, arity: int | None = None) -> Signature:
         return signature(f"-> {self._dims()}")

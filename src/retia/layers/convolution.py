@@ -28,14 +28,14 @@ class Kernel(Layer):
     axes: ClassVar[Mapping[str, str]] = {"in": "refuse", "*": "mix"}
     grouped: ClassVar[str] = "in"
 
-    channels: int | None = setting(None, whole(1, optional=True))
-    kernel_size: int | tuple[int, ...] = setting(None, kernel)
+    channels: int | None = setting(whole(1, optional=True), default=None)
+    kernel_size: int | tuple[int, ...] = setting(kernel, default=None)
     _: KW_ONLY
-    stride: int | tuple[int, ...] = setting(1, per_axis(1))
-    padding: Any = setting(0, per_axis(0))
-    dilation: int | tuple[int, ...] = setting(1, per_axis(1))
-    groups: int = setting(1, whole(1))
-    bias: bool = setting(True, flag)
+    stride: int | tuple[int, ...] = setting(per_axis(1), default=1)
+    padding: Any = setting(per_axis(0), default=0)
+    dilation: int | tuple[int, ...] = setting(per_axis(1), default=1)
+    groups: int = setting(whole(1), default=1)
+    bias: bool = setting(flag, default=True)
 
     @abstractmethod
     def steps(self) -> Sequence[Slide | Scatter]:
@@ -95,7 +95,7 @@ class Convolution(Kernel):
     """The interface of convolutions."""
 
     _: KW_ONLY
-    padding: int | str | tuple[int, ...] = setting(0, per_axis(0, words=("same", "valid")))
+    padding: int | str | tuple[int, ...] = setting(per_axis(0, words=("same", "valid")), default=0)
 
     def steps(self) -> Sequence[Slide]:
         if self.padding == "same":
@@ -152,7 +152,7 @@ class Transposed(Kernel):
     grouped = "out"
 
     _: KW_ONLY
-    output_padding: int | tuple[int, ...] = setting(0, per_axis(0))
+    output_padding: int | tuple[int, ...] = setting(per_axis(0), default=0)
 
     def validate(self) -> None:
         super().validate()

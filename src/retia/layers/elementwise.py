@@ -70,7 +70,7 @@ class LeakyReLU(Unary):
         tensor([-0.5000,  2.0000])
     """
 
-    slope: float = setting(0.01, real())
+    slope: float = setting(real(), default=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.nn.functional.leaky_relu(x, self.slope)
@@ -97,7 +97,7 @@ class PReLU(Layer):
     cure = "PReLU() has a slope for each channel, however many there are; PReLU(shared=True) has one"
 
     _: KW_ONLY
-    shared: bool = setting(False, flag)
+    shared: bool = setting(flag, default=False)
 
     def ports(self, arity: int | None = None) -> Signature:
         return signature("*s -> *s" if self.shared else "c *s -> c *s")
@@ -123,7 +123,7 @@ class ELU(Unary):
         tensor([-0.6321,  2.0000])
     """
 
-    alpha: float = setting(1.0, real())
+    alpha: float = setting(real(), default=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.nn.functional.elu(x, self.alpha)
@@ -160,7 +160,7 @@ class GELU(Unary):
     """
 
     _: KW_ONLY
-    approximate: str = setting("none", choice("none", "tanh"))
+    approximate: str = setting(choice("none", "tanh"), default="none")
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.nn.functional.gelu(x, approximate=self.approximate)
@@ -242,7 +242,7 @@ class Softplus(Unary):
         tensor(0.6931)
     """
 
-    beta: float = setting(1.0, real(0))
+    beta: float = setting(real(0), default=1.0)
 
     def validate(self) -> None:
         if not self.beta:
@@ -314,8 +314,8 @@ class HardTanh(Unary):
         tensor([-1.0000,  0.5000,  1.0000])
     """
 
-    low: float = setting(-1.0, real())
-    high: float = setting(1.0, real())
+    low: float = setting(real(), default=-1.0)
+    high: float = setting(real(), default=1.0)
 
     def validate(self) -> None:
         if self.low >= self.high:

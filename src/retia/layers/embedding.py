@@ -48,9 +48,9 @@ class Embedding(Layer):
     kinds = {"input": "int"}
     cure = "Embedding(64, classes=1000) gives vectors of 64; it is PyTorch's Embedding(1000, 64)"
 
-    size: int | None = setting(None, whole(1, optional=True))
+    size: int | None = setting(whole(1, optional=True), default=None)
     _: KW_ONLY
-    classes: int | None = setting(None, whole(1, optional=True))
+    classes: int | None = setting(whole(1, optional=True), default=None)
 
     def sizes(self) -> Mapping[str, Any]:
         return {"size": self.size, "classes": self.classes}
@@ -84,7 +84,7 @@ class OneHot(Layer):
     axes = {"*s": "pass"}
     kinds = {"input": "int"}
 
-    classes: int = setting(rule=whole(1))
+    classes: int = setting()
 
     def sizes(self) -> Mapping[str, Any]:
         return {"classes": self.classes}

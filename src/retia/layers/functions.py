@@ -59,7 +59,7 @@ class Elementwise(Unary):
         tensor([1., 9.])
     """
 
-    function: str = setting(rule=_function)
+    function: str = setting()
 
     def forward(self, x: Tensor, *, moment: Any) -> Tensor:
         found: Callable[[Tensor], Tensor] = getattr(torch, self.function)
@@ -85,10 +85,10 @@ class Arithmetic(Unary):
 
     kinds = {"*": "same"}
 
-    operator: str = setting(rule=choice("+", "-", "*", "/", "**"))
-    value: float = setting(rule=real())
+    operator: str = setting()
+    value: float = setting()
     _: KW_ONLY
-    reverse: bool = setting(False, flag)
+    reverse: bool = setting(flag, default=False)
 
     def validate(self) -> None:
         if self.operator in ("+", "*"):

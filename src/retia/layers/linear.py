@@ -37,9 +37,9 @@ class Linear(Layer):
     axes = {"*s": "pass"}
     cure = "Linear(10) gives 10 outputs; PyTorch's Linear(784, 10) is Linear(10) or Linear(10, input=784)"
 
-    size: int | None = setting(None, whole(1, optional=True))
+    size: int | None = setting(whole(1, optional=True), default=None)
     _: KW_ONLY
-    bias: bool = setting(True, flag)
+    bias: bool = setting(flag, default=True)
 
     def sizes(self) -> Mapping[str, Any]:
         return {"out": self.size}

@@ -74,9 +74,9 @@ class BatchNorm(Layer):
     cure = "BatchNorm() has as many channels as come in; BatchNorm(input=(64, 8, 8)) says so"
 
     _: KW_ONLY
-    eps: float = setting(1e-5, real(0))
-    momentum: float = setting(0.1, real(0, 1))
-    affine: bool = setting(True, flag)
+    eps: float = setting(real(0), default=1e-5)
+    momentum: float = setting(real(0, 1), default=0.1)
+    affine: bool = setting(flag, default=True)
 
     def owns(self) -> Mapping[str, Array]:
         return {
@@ -147,10 +147,10 @@ class LayerNorm(Layer):
     cure = "LayerNorm() takes the last axis, however long it is; LayerNorm(axes=2) the last two"
 
     _: KW_ONLY
-    last: int = setting(1, whole(1, 16), alias="axes")
-    eps: float = setting(1e-5, real(0))
-    affine: bool = setting(True, flag)
-    bias: bool = setting(True, flag)
+    last: int = setting(whole(1, 16), default=1, alias="axes")
+    eps: float = setting(real(0), default=1e-5)
+    affine: bool = setting(flag, default=True)
+    bias: bool = setting(flag, default=True)
 
     axes = {"*s": "pass"}
 
@@ -185,9 +185,9 @@ class RMSNorm(Layer):
     cure = "RMSNorm() takes the last axis, however long it is; RMSNorm(axes=2) the last two"
 
     _: KW_ONLY
-    last: int = setting(1, whole(1, 16), alias="axes")
-    eps: float | None = setting(None, real(0, optional=True))
-    affine: bool = setting(True, flag)
+    last: int = setting(whole(1, 16), default=1, alias="axes")
+    eps: float | None = setting(real(0, optional=True), default=None)
+    affine: bool = setting(flag, default=True)
 
     axes = {"*s": "pass"}
 
@@ -232,10 +232,10 @@ class GroupNorm(Layer):
     axes = {"*s": "mix"}
     cure = "GroupNorm(8) makes 8 groups of however many channels; PyTorch's GroupNorm(8, 64) is GroupNorm(8)"
 
-    groups: int = setting(rule=whole(1))
+    groups: int = setting()
     _: KW_ONLY
-    eps: float = setting(1e-5, real(0))
-    affine: bool = setting(True, flag)
+    eps: float = setting(real(0), default=1e-5)
+    affine: bool = setting(flag, default=True)
 
     def solve(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
         if isinstance(known["c"], int) and known["c"] % self.groups:
@@ -275,8 +275,8 @@ class InstanceNorm(Layer):
     cure = "InstanceNorm() has as many channels as come in; InstanceNorm(affine=True) has weights"
 
     _: KW_ONLY
-    eps: float = setting(1e-5, real(0))
-    affine: bool = setting(False, flag)
+    eps: float = setting(real(0), default=1e-5)
+    affine: bool = setting(flag, default=False)
 
     def owns(self) -> Mapping[str, Array]:
         return affine("c", self.affine)
@@ -321,11 +321,11 @@ class LocalResponseNorm(Layer):
     signature = "c *s -> c *s"
     axes = {"*s": "pass"}
 
-    size: int = setting(rule=whole(1))
+    size: int = setting()
     _: KW_ONLY
-    alpha: float = setting(1e-4, real())
-    beta: float = setting(0.75, real())
-    k: float = setting(1.0, real(0))
+    alpha: float = setting(real(), default=1e-4)
+    beta: float = setting(real(), default=0.75)
+    k: float = setting(real(0), default=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         flat = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))  # (batch, c, *s) -> (batch, c, positions)

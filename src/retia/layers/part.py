@@ -109,8 +109,9 @@ class Part(Layer):
     solves = ("*s",)
     axes = {"*": "pass"}
     kinds = {"*": "same"}
+    cure = "Part((0, 1)) takes parts along two axes, as x[0, 1] does"
 
-    index: int | str = setting(rule=read_index)
+    index: int | str = setting()
 
     def items(self) -> tuple[Item, ...]:
         """The index as Python's own objects."""
@@ -196,7 +197,7 @@ def _whole_of(item: slice, size: Any) -> Size | None:
 
 def read_amounts(name: str, value: Any) -> tuple[tuple[int, int], ...]:
     """The rule of ``amounts``: a whole number or a pair of them for each of the last axes."""
-    entries = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+    entries = value if isinstance(value, tuple) else (value,)
     pairs = [each if isinstance(each, Sequence) else (each, each) for each in entries]
     for pair in pairs:
         numbers = [n for n in pair if not isinstance(n, bool) and hasattr(n, "__index__") and 0 <= n < 2**31]
@@ -218,7 +219,7 @@ class Pad(Layer):
     Shape:  (*s, n) -> (*s, before + n + after), and so for each of the axes
     Args:
         amounts: for each of the last axes a number (at both ends) or a pair (before, after): ``Pad(2)``
-            pads the last axis, ``Pad((1, 1))`` the last two, ``Pad(((0, 1),))`` the last at its end.
+            pads the last axis, ``Pad(1, 1)`` the last two, ``Pad((0, 1))`` the last at its end.
         mode: ``"constant"``, ``"reflect"`` (mirrored, without the end itself) or ``"replicate"`` (the end
             again and again).
         value: of the constant.
@@ -226,19 +227,19 @@ class Pad(Layer):
         ShapeError: reflected amounts that are not below the size.
     Example:
         >>> import retia as rt
-        >>> rt.Pad(((1, 2),), mode="reflect", input=3)([1.0, 2.0, 3.0])
+        >>> rt.Pad((1, 2), mode="reflect", input=3)([1.0, 2.0, 3.0])
         tensor([2., 1., 2., 3., 2., 1.])
     """
 
     solves = ("*s",)
     axes = {"*s": "pass", **{f"c{i}": "mix" for i in range(MOST)}}
     kinds = {"*": "same"}
-    cure = 'Pad(((1, 1), (2, 2)), mode="constant", value=0.0): amounts for each of the last axes, one tuple'
+    gathers = True
 
-    amounts: tuple[tuple[int, int], ...] = setting(rule=read_amounts)
+    amounts: tuple[tuple[int, int], ...] = setting()
     _: KW_ONLY
-    mode: str = setting("constant", choice("constant", "reflect", "replicate"))
-    value: float = setting(0.0, real())
+    mode: str = setting(choice("constant", "reflect", "replicate"), default="constant")
+    value: float = setting(real(), default=0.0)
 
     def ports(self, arity: int | None = None) -> Signature:
         kind = self._kind()

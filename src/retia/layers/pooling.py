@@ -38,11 +38,11 @@ class Pooling(Layer):
     function: ClassVar[str] = ""
     fits_bare: ClassVar[bool] = False
 
-    kernel_size: int | tuple[int, ...] = setting(rule=per_axis(1))
+    kernel_size: int | tuple[int, ...] = setting()
     _: KW_ONLY
-    stride: int | tuple[int, ...] | None = setting(None, _stride)
-    padding: int | tuple[int, ...] = setting(0, per_axis(0))
-    ceil_mode: bool = setting(False, flag)
+    stride: int | tuple[int, ...] | None = setting(_stride, default=None)
+    padding: int | tuple[int, ...] = setting(per_axis(0), default=0)
+    ceil_mode: bool = setting(flag, default=False)
 
     @abstractmethod
     def options(self) -> Mapping[str, Any]:
@@ -112,7 +112,7 @@ class MaxPooling(Pooling):
     function = "max_pool"
 
     _: KW_ONLY
-    dilation: int | tuple[int, ...] = setting(1, per_axis(1))
+    dilation: int | tuple[int, ...] = setting(per_axis(1), default=1)
 
     def validate(self) -> None:
         check_axes(self, "dilation")
@@ -141,7 +141,7 @@ class AveragePooling(Pooling):
     function = "avg_pool"
 
     _: KW_ONLY
-    count_include_pad: bool = setting(True, flag)
+    count_include_pad: bool = setting(flag, default=True)
 
     def solve(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
         counted = self.count_include_pad and any(self._each(self.padding))

@@ -36,14 +36,12 @@ class Reduce(Layer):
     axes = {"*r": "mix", **{f"r{i}": "mix" for i in range(2 * MOST)}, "*": "pass"}
     cure = 'Reduce("sum", (0, 1)): several axes are one tuple'
 
-    how: str = setting(rule=choice("sum", "mean", "max", "min"))
-    over: tuple[int, ...] | None = setting(None, whole_tuple(-MOST, optional=True), alias="axes")
+    how: str = setting()
+    over: tuple[int, ...] | None = setting(whole_tuple(-MOST, optional=True), default=None, alias="axes")
 
     def validate(self) -> None:
         if self.over is not None and (not self.over or len(set(self.over)) < len(self.over)):
-            raise ArgumentError(
-                f"Reduce: axes are one or more, once each; got {self.over}.", got=self.over
-            )
+            raise ArgumentError(f"Reduce: axes are one or more, once each; got {self.over}.", got=self.over)
         if self.over is not None and max(self.over) >= MOST:
             raise ArgumentError(f"Reduce: axes are below {MOST}; got {self.over}.", got=self.over)
 

@@ -34,9 +34,9 @@ class Dropout(Layer):
 
     axes = {"c": "pass", "*s": "pass"}
 
-    rate: float = setting(0.5, real(0, 1, open_high=True))
+    rate: float = setting(real(0, 1, open_high=True), default=0.5)
     _: KW_ONLY
-    channels: bool = setting(False, flag)
+    channels: bool = setting(flag, default=False)
 
     def ports(self, arity: int | None = None) -> Signature:
         return signature("c *s -> c *s" if self.channels else "*s -> *s")

@@ -67,9 +67,9 @@ class Upsample(Layer):
     axes = {"*s": "pass"}
     cure = "Upsample(2) doubles each axis; to a given size, Resize(64, 64)"
 
-    factor: int | tuple[int, ...] = setting(rule=per_axis(1))
+    factor: int | tuple[int, ...] = setting()
     _: KW_ONLY
-    mode: str = setting("nearest", _mode("nearest", "linear", "cubic"))
+    mode: str = setting(_mode("nearest", "linear", "cubic"), default="nearest")
 
     def validate(self) -> None:
         if isinstance(self.factor, tuple) and not 1 <= len(self.factor) <= 3:
@@ -156,10 +156,10 @@ class Resize(Layer):
     solves = ("*s",)
     gathers = True
 
-    size: tuple[int, ...] = setting(rule=whole_tuple(1))
+    size: tuple[int, ...] = setting()
     _: KW_ONLY
-    mode: str = setting("linear", _mode("nearest", "nearest-exact", "linear", "cubic", "area"))
-    antialias: bool = setting(False, flag)
+    mode: str = setting(_mode("nearest", "nearest-exact", "linear", "cubic", "area"), default="linear")
+    antialias: bool = setting(flag, default=False)
 
     def validate(self) -> None:
         if not 1 <= len(self.size) <= 3:

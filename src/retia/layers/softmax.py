@@ -23,7 +23,7 @@ class Normalized(Layer):
     axes: ClassVar[Mapping[str, str]] = {**PASS, "n": "mix"}
 
     _: KW_ONLY
-    axis: int = setting(-1, whole(-MOST, MOST - 1))
+    axis: int = setting(whole(-MOST, MOST - 1), default=-1)
 
     def ports(self, arity: int | None = None) -> Signature:
         shape = around(self.axis, "n")

@@ -70,7 +70,7 @@ class Reshape(Layer):
     kinds = {"*": "same"}
     gathers = True
 
-    size: tuple[int | None, ...] = setting(rule=whole_tuple(-1, nothing=True))
+    size: tuple[int | None, ...] = setting()
 
     def validate(self) -> None:
         size = tuple(None if each == -1 else each for each in self.size)
@@ -151,7 +151,7 @@ class Transpose(Layer):
     kinds = {"*": "same"}
     gathers = True
 
-    order: tuple[int, ...] = setting(rule=whole_tuple(0), alias="axes")
+    order: tuple[int, ...] = setting(alias="axes")
 
     def validate(self) -> None:
         if sorted(self.order) != list(range(len(self.order))):
@@ -192,8 +192,8 @@ class Replicate(AtAxis):
                 [1., 2.]])
     """
 
-    times: int = setting(rule=whole(1))
-    axis: int = setting(0, whole(-MOST, MOST - 1))
+    times: int = setting()
+    axis: int = setting(whole(-MOST, MOST - 1), default=0)
 
     def ports(self, arity: int | None = None) -> Signature:
         return signature(f"{around(self.axis, '')} -> {around(self.axis, str(self.times))}")
@@ -219,7 +219,7 @@ class Unsqueeze(AtAxis):
                 [2.]])
     """
 
-    axis: int = setting(0, whole(-MOST, MOST - 1))
+    axis: int = setting(whole(-MOST, MOST - 1), default=0)
 
     def ports(self, arity: int | None = None) -> Signature:
         return signature(f"{around(self.axis, '')} -> {around(self.axis, '1')}")
@@ -243,7 +243,7 @@ class Squeeze(AtAxis):
         tensor([1., 2.])
     """
 
-    axis: int = setting(0, whole(-MOST, MOST - 1))
+    axis: int = setting(whole(-MOST, MOST - 1), default=0)
 
     def ports(self, arity: int | None = None) -> Signature:
         return signature(f"{around(self.axis, '1')} -> {around(self.axis, '')}")

@@ -15,13 +15,17 @@ class Arrays(Mapping[str, "torch.Tensor"]):
     Tensors are the net's own. One that was changed in place since is an error at its next use.
     """
 
-    def __init__(self, tensors: Mapping[str, torch.Tensor], versions: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, tensors: Mapping[str, torch.Tensor], versions: Mapping[str, int] | None = None
+    ) -> None:
         self._tensors = dict(tensors)
         self._versions = versions or {path: tensor._version for path, tensor in tensors.items()}
 
     def __getitem__(self, path: str) -> torch.Tensor:
         if path not in self._tensors:
-            raise UnknownNameError(f"There is no array {path!r}.{did_you_mean(path, self._tensors)}", path=path)
+            raise UnknownNameError(
+                f"There is no array {path!r}.{did_you_mean(path, self._tensors)}", path=path
+            )
         self._check(path)
         return self._tensors[path]
 
@@ -67,5 +71,7 @@ def own(tensor: object, path: str) -> torch.Tensor:
         with torch.inference_mode(False):
             tensor = tensor.clone()
     if tensor.is_sparse or tensor.is_complex() or tensor.device.type == "meta":
-        raise ArraysError(f"{path}: arrays are dense and real; got {tensor.layout}, {tensor.dtype}.", path=path)
+        raise ArraysError(
+            f"{path}: arrays are dense and real; got {tensor.layout}, {tensor.dtype}.", path=path
+        )
     return tensor

@@ -139,9 +139,11 @@ class Chain(Net):
 
     def __repr__(self) -> str:
         numbered = [name == str(i) for i, name in enumerate(self.parts)]
-        plain = all(numbered[: numbered.index(False)]) and not any(numbered[numbered.index(False) :]) if (
-            False in numbered
-        ) else True
+        plain = (
+            all(numbered[: numbered.index(False)]) and not any(numbered[numbered.index(False) :])
+            if (False in numbered)
+            else True
+        )
         sayable = all(
             name.isdigit() or (name.isidentifier() and not keyword.iskeyword(name) and name not in _RESERVED)
             for name in self.parts

@@ -235,9 +235,7 @@ def _run(function: Callable[..., Any], said: Any) -> tuple[Any, dict[str, Any]]:
 def _from_edges(nodes: dict[str, Net], edges: tuple[str, ...], read: dict[str, Any]) -> _Plan:
     for name, net in nodes.items():
         check_part("Graph", name, net)
-    names = {
-        side: ([*spec] if isinstance(spec, Mapping) else [side]) for side, spec in read.items()
-    }
+    names = {side: ([*spec] if isinstance(spec, Mapping) else [side]) for side, spec in read.items()}
     clash = [n for n in (*names["input"], *names["output"]) if n in nodes]
     if clash:
         raise StructureError(f"Graph: {clash[0]!r} is both a node and a port.", path=clash[0])
@@ -344,7 +342,12 @@ def _open_inputs(
 
 def _open_outputs(nodes: Mapping[str, Net], links: Mapping[str, Mapping[str, End]]) -> dict[str, End]:
     eaten = {end for feeds in links.values() for end in feeds.values()}
-    free = [(name, port) for name, net in nodes.items() for port in net.output_names() if (name, port) not in eaten]
+    free = [
+        (name, port)
+        for name, net in nodes.items()
+        for port in net.output_names()
+        if (name, port) not in eaten
+    ]
     if len(free) == 1:
         return {"output": free[0]}
     several = {name for name, _ in free if sum(n == name for n, _ in free) > 1}

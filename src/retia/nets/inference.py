@@ -45,8 +45,7 @@ class Solution:
         """What a layer's signature variables are here."""
         terms = self.terms[path]
         return {
-            name: value(term) if isinstance(term, Unknown) else shape((term,))
-            for name, term in terms.items()
+            name: value(term) if isinstance(term, Unknown) else shape((term,)) for name, term in terms.items()
         }
 
     def varying(self, at: Value) -> bool:
@@ -152,7 +151,9 @@ class _Inference:
         for declared in self.wiring.declared:
             if isinstance(declared.spec, Codec):
                 codec = declared.spec
-                kinds.setdefault(declared.value, codec.output_kind if declared.side == "output" else codec.kind)
+                kinds.setdefault(
+                    declared.value, codec.output_kind if declared.side == "output" else codec.kind
+                )
         for nodes in (self.wiring.nodes, self.wiring.nodes[::-1], self.wiring.nodes):
             for node in nodes:
                 self._spread_kinds(node, kinds)
@@ -161,7 +162,9 @@ class _Inference:
         rules = node.layer.kinds
         inputs = list(zip(node.signature.inputs, node.sources, strict=True))
         outputs = list(zip(node.signature.outputs, node.outputs, strict=True))
-        free = [at for term, at in inputs + outputs if rules.get(term.name, rules.get("*", "float")) == "same"]
+        free = [
+            at for term, at in inputs + outputs if rules.get(term.name, rules.get("*", "float")) == "same"
+        ]
         agreed = next((kinds[at] for at in free if at in kinds), None)
         for term, at in inputs + outputs:
             said = rules.get(term.name, rules.get("*", "float"))

@@ -30,7 +30,6 @@ ALIASES = {
 }  # fmt: skip
 
 
-
 def _method(name: str, value: Any) -> str:
     value = ALIASES.get(value, value) if isinstance(value, str) else value
     if not isinstance(value, str) or value not in METHODS:
@@ -64,13 +63,13 @@ class Initial:
     """
 
     version = 1
-    method: str = setting("kaiming_uniform", _method)
-    mean: float = setting(0.0, real())
-    std: float = setting(1.0, real(0))
-    low: float = setting(0.0, real())
-    high: float = setting(1.0, real())
-    gain: float = setting(1.0, real())
-    value: float = setting(0.0, real())
+    method: str = setting(_method, default="kaiming_uniform")
+    mean: float = setting(real(), default=0.0)
+    std: float = setting(real(0), default=1.0)
+    low: float = setting(real(), default=0.0)
+    high: float = setting(real(), default=1.0)
+    gain: float = setting(real(), default=1.0)
+    value: float = setting(real(), default=0.0)
 
     def __post_init__(self) -> None:
         settle(self)

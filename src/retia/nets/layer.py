@@ -83,9 +83,9 @@ class Layer(Net):
     cure: ClassVar[str] = ""
 
     _: KW_ONLY
-    start: Any = setting(None, read_inits, alias="init")
-    input: Any = setting(None, read_specs)
-    output: Any = setting(None, read_specs)
+    start: Any = setting(read_inits, default=None, alias="init")
+    input: Any = setting(read_specs, default=None)
+    output: Any = setting(read_specs, default=None)
 
     def __post_init__(self) -> None:
         self.__dict__["held"] = {}

@@ -133,7 +133,9 @@ class Net(NetVerbs, ABC):
             return solution.values[ports[what]]
         known = [join(p, n) for p, names in solution.arrays.items() for n in names]
         known += [*filter(None, self.wiring.ends), *ports]
-        raise UnknownNameError(f"There is no array, layer or port {what!r}.{did_you_mean(what, known)}", path=what)
+        raise UnknownNameError(
+            f"There is no array, layer or port {what!r}.{did_you_mean(what, known)}", path=what
+        )
 
     # Parts ----------------------------------------------------------------------------------------
 

@@ -80,19 +80,12 @@ def spec_shape(spec: Spec, side: str) -> Shape | None:
     return tuple(extent(size) if isinstance(size, str) else size for size in spec)
 
 
-def show_spec(spec: Spec) -> str:
-    """A spec as an expression."""
-    return repr(spec)
-
-
 def _spec(what: str, value: Any) -> Any:
     value = getattr(value, "as_spec", value)
     if value is None or isinstance(value, Codec):
         return value
     if isinstance(value, type) and issubclass(value, Codec):
-        raise ArgumentError(
-            f"{what} is the class {value.__name__}, not a value.", fix=f"{value.__name__}()"
-        )
+        raise ArgumentError(f"{what} is the class {value.__name__}, not a value.", fix=f"{value.__name__}()")
     if isinstance(value, tuple | list):
         return tuple(_dimension(what, size) for size in value)
     return _dimension(what, value, ints=True)

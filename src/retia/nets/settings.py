@@ -57,7 +57,7 @@ FOREIGN_KEYWORDS = {
 }
 
 
-def setting(default: Any = MISSING, rule: Rule | None = None, *, alias: str | None = None) -> Any:
+def setting(rule: Rule | None = None, *, default: Any = MISSING, alias: str | None = None) -> Any:
     """A field of a layer or codec, with the rule that checks and normalises its values.
 
     ``alias`` is the argument's name where the attribute must have another one.
@@ -79,20 +79,14 @@ def declared(cls: type[T]) -> type[T]:
 
     @functools.wraps(plain)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        if getattr(made, "gathers", False):
-            args = _gathered(args)
+        if args and getattr(made, "gathers", False):
+            args = (args,)
         if type(self) is made:
             _check_call(made, args, kwargs)
         plain(self, *args, **{names.get(k, k): v for k, v in kwargs.items()})
 
     made.__init__ = __init__
     return made  # type: ignore[no-any-return]
-
-
-def _gathered(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(args) == 1 and (args[0] is None or isinstance(args[0], tuple | list | range)):
-        return args
-    return (args,) if args else ()
 
 
 def settle(value: Any) -> None:
@@ -130,7 +124,9 @@ def make(cls: type[T], settings: Mapping[str, Any]) -> T:
     known = {argument(f) for f in fields(cls) if f.init}  # type: ignore[arg-type]
     for name in settings:
         if name not in known:
-            raise ArgumentError(f"{cls.__name__} has no argument {name!r}.{did_you_mean(name, known)}", got=name)
+            raise ArgumentError(
+                f"{cls.__name__} has no argument {name!r}.{did_you_mean(name, known)}", got=name
+            )
     return cls(**settings)
 
 
@@ -250,6 +246,8 @@ def whole_tuple(low: int | None = None, *, optional: bool = False, nothing: bool
             return None
         if not isinstance(value, Sequence) or isinstance(value, str):
             value = (value,)
+        if len(value) == 1 and isinstance(value[0], tuple | list):
+            value = value[0]
         return tuple(each(name, v) for v in value)
 
     return rule

@@ -160,7 +160,9 @@ class At(Net):
         """The view of these settings."""
         if set(settings) != {"net", "paths"}:
             raise FormatError("An At has net and paths.")
-        if not isinstance(settings["paths"], tuple | list) or not all(isinstance(p, str) for p in settings["paths"]):
+        if not isinstance(settings["paths"], tuple | list) or not all(
+            isinstance(p, str) for p in settings["paths"]
+        ):
             raise FormatError("An At's paths are texts.")
         return cls(settings["net"], *settings["paths"])
 

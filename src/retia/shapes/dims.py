@@ -59,9 +59,7 @@ class Extent:
             product: Any = coefficient
             for atom in monomial:
                 product = product * (
-                    sizes[atom]
-                    if isinstance(atom, str)
-                    else atom.numerator.evaluate(sizes) // atom.divisor
+                    sizes[atom] if isinstance(atom, str) else atom.numerator.evaluate(sizes) // atom.divisor
                 )
             total = total + product
         return total

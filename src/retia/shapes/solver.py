@@ -109,12 +109,9 @@ class Solver:
 
     def _run(self, hook: Hook, terms: Mapping[str, Unknown | Rest], text: str, site: object) -> None:
         known: Known = {
-            name: value(term) if isinstance(term, Unknown) else shape((term,))
-            for name, term in terms.items()
+            name: value(term) if isinstance(term, Unknown) else shape((term,)) for name, term in terms.items()
         }
-        parents = tuple(
-            term for name, term in terms.items() if known[name] is not None and known[name] != ()
-        )
+        parents = tuple(term for name, term in terms.items() if known[name] is not None and known[name] != ())
         for name, found in hook(known).items():
             term = terms[name]
             drawn_from = tuple(parent for parent in parents if parent is not term)
@@ -126,7 +123,12 @@ class Solver:
 
     def _join(self, left: Pattern, right: Pattern, fact: Fact) -> bool:
         for one, other in ((left, right), (right, left)):
-            if len(one) == 1 and isinstance(one[0], Rest) and one[0].bound is None and one[0] not in spread(other):
+            if (
+                len(one) == 1
+                and isinstance(one[0], Rest)
+                and one[0].bound is None
+                and one[0] not in spread(other)
+            ):
                 self._bind(one[0], other, fact)
                 return True
         a, b = spread(left), spread(right)

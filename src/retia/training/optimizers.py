@@ -50,11 +50,11 @@ class SGD(Optimizer):
         SGD(0.1, momentum=0.9)
     """
 
-    learning_rate: float = setting(0.01, _RATE)
+    learning_rate: float = setting(_RATE, default=0.01)
     _: KW_ONLY
-    momentum: float = setting(0.0, _SHARE)
-    nesterov: bool = setting(False, flag)
-    weight_decay: float = setting(0.0, _RATE)
+    momentum: float = setting(_SHARE, default=0.0)
+    nesterov: bool = setting(flag, default=False)
+    weight_decay: float = setting(_RATE, default=0.0)
 
     def validate(self) -> None:
         """Nesterov needs momentum."""
@@ -98,11 +98,11 @@ class Adam(Optimizer):
         Adam()
     """
 
-    learning_rate: float = setting(0.001, _RATE)
+    learning_rate: float = setting(_RATE, default=0.001)
     _: KW_ONLY
-    betas: tuple[float, float] = setting((0.9, 0.999), _shares)
-    eps: float = setting(1e-8, _RATE)
-    weight_decay: float = setting(0.0, _RATE)
+    betas: tuple[float, float] = setting(_shares, default=(0.9, 0.999))
+    eps: float = setting(_RATE, default=1e-8)
+    weight_decay: float = setting(_RATE, default=0.0)
 
     def slots(self) -> Mapping[str, float]:
         """The means of the gradient and of its square."""
@@ -133,11 +133,11 @@ class AdamW(Optimizer):
         AdamW(0.0003, weight_decay=0.1)
     """
 
-    learning_rate: float = setting(0.001, _RATE)
+    learning_rate: float = setting(_RATE, default=0.001)
     _: KW_ONLY
-    betas: tuple[float, float] = setting((0.9, 0.999), _shares)
-    eps: float = setting(1e-8, _RATE)
-    weight_decay: float = setting(0.01, _RATE)
+    betas: tuple[float, float] = setting(_shares, default=(0.9, 0.999))
+    eps: float = setting(_RATE, default=1e-8)
+    weight_decay: float = setting(_RATE, default=0.01)
 
     def slots(self) -> Mapping[str, float]:
         """The means of the gradient and of its square."""
@@ -188,12 +188,12 @@ class RMSprop(Optimizer):
         RMSprop(momentum=0.9)
     """
 
-    learning_rate: float = setting(0.01, _RATE)
+    learning_rate: float = setting(_RATE, default=0.01)
     _: KW_ONLY
-    alpha: float = setting(0.99, _SHARE)
-    momentum: float = setting(0.0, _SHARE)
-    eps: float = setting(1e-8, _RATE)
-    weight_decay: float = setting(0.0, _RATE)
+    alpha: float = setting(_SHARE, default=0.99)
+    momentum: float = setting(_SHARE, default=0.0)
+    eps: float = setting(_RATE, default=1e-8)
+    weight_decay: float = setting(_RATE, default=0.0)
 
     def slots(self) -> Mapping[str, float]:
         """The mean of the square, and the velocity with momentum."""
@@ -236,11 +236,11 @@ class Adagrad(Optimizer):
         Adagrad(0.05)
     """
 
-    learning_rate: float = setting(0.01, _RATE)
+    learning_rate: float = setting(_RATE, default=0.01)
     _: KW_ONLY
-    initial_accumulator_value: float = setting(0.0, _RATE)
-    eps: float = setting(1e-10, _RATE)
-    weight_decay: float = setting(0.0, _RATE)
+    initial_accumulator_value: float = setting(_RATE, default=0.0)
+    eps: float = setting(_RATE, default=1e-10)
+    weight_decay: float = setting(_RATE, default=0.0)
 
     def slots(self) -> Mapping[str, float]:
         """The sum of squares."""
