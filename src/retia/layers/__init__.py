@@ -54,7 +54,7 @@ from retia.layers.reduce import Reduce
 from retia.layers.regularization import Dropout
 from retia.layers.resize import Resize, Upsample
 from retia.layers.softmax import LogSoftmax, Softmax
-from retia.layers.structure import Flatten, Replicate, Reshape, Squeeze, Transpose, Unsqueeze
+from retia.layers.structure import Flatten, Replicate, Reshape, Transpose
 
 __all__ = [
     "Arithmetic", "AvgPool1d", "AvgPool2d", "AvgPool3d", "BatchNorm", "Concat", "Constant", "Conv1d",
@@ -64,5 +64,5 @@ __all__ = [
     "LocalResponseNorm", "LogSoftmax", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum", "Minimum", "Minus",
     "Mish", "OneHot", "PReLU", "Pad", "Parameter", "Part", "Plus", "Power", "RMSNorm", "ReLU", "ReLU6",
     "Reduce", "Replicate", "Reshape", "Resize", "SELU", "SiLU", "Sigmoid", "Softmax", "Softplus",
-    "Softsign", "Squeeze", "Tanh", "Times", "Transpose", "Unsqueeze", "Upsample",
+    "Softsign", "Tanh", "Times", "Transpose", "Upsample",
 ]  # fmt: skip

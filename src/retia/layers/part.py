@@ -111,7 +111,7 @@ class Part(Layer):
     kinds = {"*": "same"}
     cure = "Part((0, 1)) takes parts along two axes, as x[0, 1] does"
 
-    index: int | str = setting()
+    index: int | str = setting(read_index)
 
     def items(self) -> tuple[Item, ...]:
         """The index as Python's own objects."""
@@ -236,7 +236,7 @@ class Pad(Layer):
     kinds = {"*": "same"}
     gathers = True
 
-    amounts: tuple[tuple[int, int], ...] = setting()
+    amounts: tuple[tuple[int, int], ...] = setting(read_amounts)
     _: KW_ONLY
     mode: str = setting(choice("constant", "reflect", "replicate"), default="constant")
     value: float = setting(real(), default=0.0)

@@ -36,7 +36,7 @@ class Reduce(Layer):
     axes = {"*r": "mix", **{f"r{i}": "mix" for i in range(2 * MOST)}, "*": "pass"}
     cure = 'Reduce("sum", (0, 1)): several axes are one tuple'
 
-    how: str = setting()
+    how: str = setting(choice("sum", "mean", "max", "min"))
     over: tuple[int, ...] | None = setting(whole_tuple(-MOST, optional=True), default=None, alias="axes")
 
     def validate(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from retia.errors import ArgumentError, ShapeError
 from retia.layers.axes import MOST, PASS, around, in_batch
@@ -170,15 +170,8 @@ class Transpose(Layer):
         return x.permute(0, *(axis + 1 for axis in self.order))
 
 
-class AtAxis(Layer):
-    """The interface of layers that put in or take out one axis."""
-
-    axes: ClassVar[Mapping[str, str]] = PASS
-    kinds: ClassVar[Mapping[str, str]] = {"*": "same"}
-
-
 @layer
-class Replicate(AtAxis):
+class Replicate(Layer):
     """The same elements several times, along a new axis.
 
     Shape:  (*s) -> (times, *s), or the new axis elsewhere
@@ -192,6 +185,9 @@ class Replicate(AtAxis):
                 [1., 2.]])
     """
 
+    axes = PASS
+    kinds = {"*": "same"}
+
     times: int = setting()
     axis: int = setting(whole(-MOST, MOST - 1), default=0)
 
@@ -203,50 +199,3 @@ class Replicate(AtAxis):
         sizes = [-1] * (x.dim() + 1)
         sizes[axis] = self.times
         return x.unsqueeze(axis).expand(sizes)
-
-
-@layer
-class Unsqueeze(AtAxis):
-    """A new axis of size 1.
-
-    Shape:  (*s) -> (1, *s), or the new axis elsewhere
-    Args:
-        axis: where the new axis stands in the output; negative ones count from the last.
-    Example:
-        >>> import retia as rt
-        >>> rt.Unsqueeze(-1, input=2)([1.0, 2.0])
-        tensor([[1.],
-                [2.]])
-    """
-
-    axis: int = setting(whole(-MOST, MOST - 1), default=0)
-
-    def ports(self, arity: int | None = None) -> Signature:
-        return signature(f"{around(self.axis, '')} -> {around(self.axis, '1')}")
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.unsqueeze(in_batch(self.axis))
-
-
-@layer
-class Squeeze(AtAxis):
-    """Without an axis of size 1.
-
-    Shape:  (1, *s) -> (*s), or the axis elsewhere
-    Args:
-        axis: which one; negative ones count from the last.
-    Raises:
-        ShapeError: its size is not 1.
-    Example:
-        >>> import retia as rt
-        >>> rt.Squeeze(-1, input=(2, 1))([[1.0], [2.0]])
-        tensor([1., 2.])
-    """
-
-    axis: int = setting(whole(-MOST, MOST - 1), default=0)
-
-    def ports(self, arity: int | None = None) -> Signature:
-        return signature(f"{around(self.axis, '1')} -> {around(self.axis, '')}")
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.squeeze(in_batch(self.axis))

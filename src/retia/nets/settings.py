@@ -137,7 +137,7 @@ def _check_call(cls: type[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     options = ", ".join(argument(f) for f in settable if f.kw_only)
     cure = getattr(cls, "cure", "") or f"name the others: {options}"
     if len(args) > len(positional):
-        takes = ", ".join(f.name for f in positional) or "no positional argument"
+        takes = ", ".join(map(argument, positional)) or "no positional argument"
         raise ArgumentError(
             f"{call}: {cls.__name__} takes {takes}; {len(args)} were given by position.",
             because=["sizes of inputs are never positional, they are inferred (or given by input=)"],
@@ -161,8 +161,8 @@ def _check_call(cls: type[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
                 got=name,
             )
     for each in positional[len(args) :]:
-        if each.default is MISSING and each.default_factory is MISSING and each.name not in kwargs:
-            raise ArgumentError(f"{call}: {each.name} is missing.", expected=each.name)
+        if each.default is MISSING and each.default_factory is MISSING and argument(each) not in kwargs:
+            raise ArgumentError(f"{call}: {argument(each)} is missing.", expected=argument(each))
 
 
 # Rules --------------------------------------------------------------------------------------------
