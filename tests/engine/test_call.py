@@ -40,8 +40,10 @@ def by_hand(x):
     [
         list, tuple, np.array, lambda v: np.array(v, np.float64), lambda v: np.array(v, np.int32),
         lambda v: np.array(v, ">f4"), lambda v: np.array(v, np.uint16), lambda v: np.array(v, np.float16),
-        torch.tensor, lambda v: torch.tensor(v, dtype=torch.int64), lambda v: torch.tensor(v, dtype=torch.bfloat16),
-        lambda v: np.array([v, v])[:, ::1][0], lambda v: [torch.tensor(x) for x in v], lambda v: Packed(torch.tensor(v)),
+        torch.tensor, lambda v: torch.tensor(v, dtype=torch.int64),
+        lambda v: torch.tensor(v, dtype=torch.bfloat16),
+        lambda v: np.array([v, v])[0], lambda v: [torch.tensor(x) for x in v],
+        lambda v: Packed(torch.tensor(v)),
     ],
 )  # fmt: skip
 def test_any_array_is_taken(make):
@@ -194,3 +196,28 @@ def test_calls_from_several_threads_agree():
         answers = list(pool.map(lambda i: NET(x[i : i + 8]), range(0, 56)))
     for i, answer in enumerate(answers):
         assert torch.allclose(answer, by_hand(x[i : i + 8]), atol=1e-6)
+
+
+def test_a_seeded_draw_does_not_depend_on_how_many_are_computed_at_once():
+    net = rt.Chain(rt.Linear(4), rt.Softmax(), input=2, output=rt.Classes(["a", "b", "c", "d"])).init()
+    x = np.random.default_rng(0).normal(size=(600, 2))
+    drawn = net(x, "sample", seed=3)
+    assert drawn == net(x, "sample", seed=3, batch_size=7)
+    assert drawn[:256] != drawn[256:512]
+
+
+def test_a_single_number_may_stand_in_a_column_of_one():
+    for codec in (rt.Scalar(), rt.Boolean()):
+        column = rt.Chain(rt.Linear(), input=2, output=codec).init()
+        assert column.outputs["output"].shape == (1,)
+        assert isinstance(column([1.0, 2.0]), float | bool)
+        assert len(column([[1.0, 2.0], [3.0, 4.0]])) == 2
+        alone = rt.Chain(rt.Reduce("sum"), input=2, output=codec)
+        assert alone.outputs["output"].shape == ()
+        assert isinstance(alone([1.0, 2.0]), float | bool)
+
+
+def test_an_example_that_is_too_short_for_a_layer_is_named():
+    net = rt.Chain(rt.Conv1d(2, 3), input=(1, "n")).init()
+    with pytest.raises(rt.ShapeError, match=r"0 \(Conv1d\(2, 3\)\), with n = 2: its window needs n"):
+        net([np.zeros((1, 5)), np.zeros((1, 2))])

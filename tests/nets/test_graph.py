@@ -131,8 +131,9 @@ def test_arithmetic_on_wires_is_that_of_numpy():
     x, y, c = rng.normal(size=(3, 4)), rng.uniform(1, 2, size=4), rng.normal(size=(3, 1))
     formulas = [
         lambda x, y: x + y, lambda x, y: 2 - x * y, lambda x, y: x / y, lambda x, y: 1 / y - abs(x),
-        lambda x, y: y**2 + 2**y + y**y, lambda x, y: -x @ y, lambda x, y: x[1] * y, lambda x, y: c * x + c,
-        lambda x, y: x - c, lambda x, y: x[0:2, -1] * 1.5 + y[0],
+        lambda x, y: y**2 + 2**y + y**y + 0 * x, lambda x, y: -x @ y, lambda x, y: x[1] * y,
+        lambda x, y: c * x + c - y,
+        lambda x, y: x - c + y, lambda x, y: x[0:2, -1] * 1.5 + y[0],
     ]  # fmt: skip
     for formula in formulas:
         net = rt.Graph(formula, input={"x": (3, 4), "y": 4})
@@ -147,7 +148,8 @@ def test_random_graphs_round_trip_through_repr_and_json(seed):
     for _ in range(rng.integers(1, 8)):
         picked = [wires[i] for i in rng.integers(0, len(wires), 2)]
         options = [
-            lambda p: rt.Linear(3)(p[0]), lambda p: p[0] + p[1], lambda p: rt.Minus()(*p), lambda p: rt.Tanh()(p[0]),
+            lambda p: rt.Linear(3)(p[0]), lambda p: p[0] + p[1], lambda p: rt.Minus()(*p),
+            lambda p: rt.Tanh()(p[0]),
             lambda p: rt.Chain(rt.Linear(4), rt.ReLU(), rt.Linear(3))(p[1]),
         ]  # fmt: skip
         wires.append(options[rng.integers(len(options))](picked))

@@ -28,7 +28,7 @@ class Boolean(Codec):
 
     Answers: ``"decision"``, ``"probability"`` (of True), ``"probabilities"``, ``top=k``, ``"entropy"``
         (nats), ``"sample"`` (with a temperature).
-    Shape:  ()
+    Shape:  (), at an output also (1)
     Args:
         threshold: 0..1, above which probability the decision is True; 0.5 when left out.
     Raises:
@@ -45,8 +45,9 @@ class Boolean(Codec):
 
     properties: ClassVar[tuple[str, ...]] = PROPERTIES
     ending: ClassVar[str | None] = "sigmoid"
+    column: ClassVar[bool] = True
 
-    threshold: float | None = setting(default=None)
+    threshold: float | None = setting(real(0, 1, optional=True), default=None)
 
     @property
     def shape(self) -> Shape | None:

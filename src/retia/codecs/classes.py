@@ -101,9 +101,9 @@ class Classes(Codec):
     ending: ClassVar[str | None] = "softmax"
     cure: ClassVar[str] = 'Classes(["cat", "dog"]) takes the labels as one list'
 
-    labels: tuple[Label, ...] | None = setting(default=None)
+    labels: tuple[Label, ...] | None = setting(read_labels, default=None)
     _: KW_ONLY
-    form: str = setting(default="index")
+    form: str = setting(choice("index", "one-hot"), default="index")
 
     @property
     def shape(self) -> Shape | None:

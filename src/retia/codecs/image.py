@@ -77,14 +77,14 @@ class Image(Codec):
 
     cure: ClassVar[str] = 'Image(28, 28) is 28 x 28 in rgb; Image(28, 28, color="gray") has one colour'
 
-    height: int | None = setting(default=None)
-    width: int | None = setting(default=None)
+    height: int | None = setting(whole(1, 65535, optional=True), default=None)
+    width: int | None = setting(whole(1, 65535, optional=True), default=None)
     _: KW_ONLY
-    color: str = setting(default="rgb")
-    fit_: str = setting(default="stretch", alias="fit")
-    resample: str = setting(default="bilinear")
-    normalize: Any = setting(default=None)
-    layout: str | None = setting(default=None)
+    color: str = setting(choice(*CHANNELS), default="rgb")
+    fit_: str = setting(choice(*FITS), default="stretch", alias="fit")
+    resample: str = setting(choice(*FILTERS), default="bilinear")
+    normalize: Any = setting(read_normalize, default=None)
+    layout: str | None = setting(choice(None, *LAYOUTS), default=None)
 
     def validate(self) -> None:
         if self.height is None and self.width is not None:

@@ -165,7 +165,7 @@ def _fits(sizes: tuple[int | None, ...], got: tuple[int, ...]) -> bool:
 class Scalar(Numbers):
     """One number for each example; decoded to a float.
 
-    Shape:  ()
+    Shape:  (), at an output also (1)
     Raises:
         CodecError: what is no finite number, with its row.
     Example:
@@ -175,6 +175,8 @@ class Scalar(Numbers):
         >>> rt.Scalar().decode(2.5)
         2.5
     """
+
+    column: ClassVar[bool] = True
 
     @property
     def sizes(self) -> tuple[int | None, ...]:
@@ -201,7 +203,7 @@ class Vector(Numbers):
 
     cure: ClassVar[str] = "Tensor((3, 4)) has several axes"
 
-    size: int | None = setting(default=None)
+    size: int | None = setting(whole(0, optional=True), default=None)
 
     @property
     def sizes(self) -> tuple[int | None, ...]:
@@ -231,7 +233,7 @@ class Tensor(Numbers):
 
     cure: ClassVar[str] = "Tensor((3, 4)) takes the sizes as one tuple"
 
-    size: tuple[int | None, ...] = setting()
+    size: tuple[int | None, ...] = setting(whole_tuple(0, nothing=True))
 
     @property
     def sizes(self) -> tuple[int | None, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
@@ -51,13 +52,14 @@ def call(
         raise ArgumentError(f"top is a whole number of at least 1; got {top!r}.", got=top)
     missing_arrays(net)
     asked = things[1] if len(things) == 2 else DECISION
-    reading = {"top": top, "temperature": temperature, "seed": seed}
-    parts = [
-        _answer(net, piece, asked, reading) for piece in _pieces(net, things[0], many, batch_size or CHUNK)
-    ]
-    many = parts[0][0]
-    results = {name: _join([part[1][name] for part in parts]) for name in parts[0][1]}
-    if not many:
+    asks = {name: asked.get(name, DECISION) if isinstance(asked, Mapping) else asked for name in net.outputs}
+    pieces = [_computed(net, piece, asks) for piece in _pieces(net, things[0], many, batch_size or CHUNK)]
+    reading = Reading(top=top, temperature=temperature, seed=seed)
+    results = {
+        name: _answer(net, name, asks[name], _join([values[name] for _, values in pieces]), reading)
+        for name in asks
+    }
+    if not pieces[0][0]:
         results = {name: result[0] for name, result in results.items()}
     return results if len(results) > 1 else next(iter(results.values()))
 
@@ -77,39 +79,37 @@ def _pieces(net: Net, thing: Any, many: bool | None, size: int) -> Iterator[Inta
     yield intake(net, thing, many)
 
 
-def _answer(net: Net, taken: Intake, asked: Any, reading: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
-    ports = net.outputs
-    properties = {name: asked.get(name, DECISION) if isinstance(asked, Mapping) else asked for name in ports}
-    endings = {name: ending(net, value) for name, value in net.wiring.outputs.items()}
-    wanted: dict[str, Value] = {
-        name: endings[name][1] if properties[name] == "logits" else value
+def _computed(net: Net, taken: Intake, asks: Mapping[str, Any]) -> tuple[bool, dict[str, Any]]:
+    """Whether a piece is a batch, and its outputs without padding (what stands before them for logits)."""
+    wanted = {
+        name: ending(net, value)[1] if asks[name] == "logits" else value
         for name, value in net.wiring.outputs.items()
     }
-    run = Run(lengths=taken.lengths)
     with torch.no_grad():
-        values = walk_values(net, taken.values, net.arrays.check(), run, wanted.values())
-    answers = {}
-    for name, port in ports.items():
-        batch = _apart(values[wanted[name]], net, taken)
-        property = properties[name]
-        if property in (None, "logits") or (port.codec is None and property == DECISION):
-            answers[name] = _cut(net, wanted[name], batch, taken)
-        elif port.codec is None:
-            raise CodecError(
-                f"The output has no codec that could answer {property!r}.",
-                fix="net(x, None) gives the array; output=rt.Classes(...) gives it a codec",
-            )
-        else:
-            answers[name] = _decoded(port.codec, batch, property, endings[name][0], reading)
-    return taken.many is not False and bool(taken.values), answers
+        values = walk_values(
+            net, taken.values, net.arrays.check(), Run(lengths=taken.lengths), wanted.values()
+        )
+    cut = {name: _cut(net, value, _apart(values[value], net, taken), taken) for name, value in wanted.items()}
+    return taken.many is not False and bool(taken.values), cut
 
 
-def _decoded(
-    codec: Codec, batch: Tensor, property: Any, end: str | None, reading: dict[str, Any]
-) -> list[Any]:
+def _answer(net: Net, name: str, asked: Any, batch: Any, reading: Reading) -> Any:
+    """What the decoder at an output answers; the array where it is asked for, or there is no decoder."""
+    codec = net.outputs[name].codec
+    if asked is None or asked == "logits" or (codec is None and asked == DECISION):
+        return batch
+    if codec is None:
+        raise CodecError(
+            f"The output has no codec that could answer {asked!r}.",
+            fix="net(x, None) gives the array; output=rt.Classes(...) gives it a codec",
+        )
     if not codec.is_fitted():
         raise CodecError(f"{codec!r} has learned nothing yet.", fix="rt.train(net, data), or net(x, None)")
-    return codec.unpack(batch.cpu(), Reading(property=property, ending=end, **reading))
+    end = ending(net, net.wiring.outputs[name])[0]
+    reading = replace(reading, property=asked, ending=end)
+    if not isinstance(batch, torch.Tensor):
+        return [codec.unpack(row.unsqueeze(0).cpu(), reading)[0] for row in batch]
+    return codec.unpack((batch.flatten() if codec.column else batch).cpu(), reading)
 
 
 def _apart(batch: Tensor, net: Net, taken: Intake) -> Tensor:

@@ -68,6 +68,8 @@ def intake(net: Net, thing: Any, many: bool | None = None) -> Intake:
             )
         taken.values[name] = batch
     check_shapes(net, taken.values)
+    if taken.lengths and len(taken):
+        check_lengths(net, {name: int(each.min()) for name, each in taken.lengths.items()})
     return taken
 
 
@@ -126,7 +128,7 @@ def check_shapes(net: Net, values: Mapping[str, Tensor]) -> None:
         wanted, got = ports[name].shape, tuple(batch.shape[1:])
         if wanted is not None and not _fits(wanted, got):
             raise ShapeError(
-                f"The {'input' if name == 'input' else f'input {name!r}'} takes {show(wanted)}; got {show(got)}.",
+                f"{_where(name)} takes {show(wanted)}; got {show(got)}.",
                 path=name,
                 expected=wanted,
                 got=got,
@@ -138,6 +140,29 @@ def check_shapes(net: Net, values: Mapping[str, Tensor]) -> None:
         if key not in known:
             _infer_with(net, dict(key))
             known.add(key)
+
+
+def check_lengths(net: Net, shortest: Mapping[str, int]) -> None:
+    """Make sure that the shortest example is long enough for every layer."""
+    for node in net.wiring.nodes:
+        known = {name: _at(size, shortest) for name, size in net.solution.sizes(node.path).items()}
+        try:
+            node.layer.solve(known)
+        except ShapeError as error:
+            told = ", ".join(f"{name} = {length}" for name, length in shortest.items())
+            raise ShapeError(
+                f"{node.label}, with {told}: {error.message}", fix=error.fix, path=node.path
+            ) from None
+
+
+def _at(size: Any, lengths: Mapping[str, int]) -> Any:
+    if isinstance(size, tuple):
+        return tuple(_at(each, lengths) for each in size)
+    return size.evaluate(lengths) if isinstance(size, Extent) else size
+
+
+def _where(name: str) -> str:
+    return "The input" if name == "input" else f"The input {name!r}"
 
 
 def _infer_with(net: Net, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -153,9 +178,8 @@ def as_batch(value: Any, kind: str, real: torch.dtype, where: str) -> Tensor:
         raise CodecError(f"{where} takes real numbers; got {tensor.dtype}.", path=where)
     if kind != "int":
         return tensor.to(real)
-    if tensor.is_floating_point():
-        if not bool((tensor == tensor.round()).all()):
-            raise CodecError(f"{where} takes whole numbers; got {tensor.dtype} with fractions.", path=where)
+    if tensor.is_floating_point() and not bool((tensor == tensor.round()).all()):
+        raise CodecError(f"{where} takes whole numbers; got {tensor.dtype} with fractions.", path=where)
     return tensor.long()
 
 
@@ -173,7 +197,7 @@ def _tensor(value: Any, where: str) -> Tensor:
     if array.dtype.kind not in "biuf":
         raise CodecError(
             f"{where} takes numbers; got {_brief(value)} ({array.dtype}).",
-            fix="a codec at the port converts things that are not numbers, input=rt.Image(...), rt.Classes(...)",
+            fix="a codec at the port converts things that are not numbers, input=rt.Image(...)",
             path=where,
         )
     if not array.dtype.isnative:
@@ -194,7 +218,7 @@ def _by_codec(taken: Intake, port: Port, thing: Any, kind: torch.dtype, device: 
 
 
 def _by_rank(taken: Intake, port: Port, thing: Any, kind: torch.dtype, device: torch.device) -> Tensor:
-    where = "The input" if port.name == "input" else f"The input {port.name!r}"
+    where = _where(port.name)
     shape = port.shape
     if shape is not None and any(isinstance(size, Extent) for size in shape):
         return _padded(taken, port, thing, kind, where).to(device)
@@ -246,9 +270,9 @@ def _padded(taken: Intake, port: Port, thing: Any, kind: torch.dtype, where: str
         for axis, size in enumerate(row.shape):
             place = place.narrow(axis, 0, size)
         place.copy_(row)
-    for axis, size in enumerate(shape):
-        if isinstance(size, Extent):
-            name = str(size)
+    for axis, varying in enumerate(shape):
+        if isinstance(varying, Extent):
+            name = str(varying)
             lengths = torch.tensor([row.shape[axis] for row in rows], dtype=torch.int64)
             if name in taken.lengths and not torch.equal(taken.lengths[name], lengths):
                 raise ShapeError(f"{where}: {name} is one size, but it differs within an example.", path=name)

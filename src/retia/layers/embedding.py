@@ -84,7 +84,7 @@ class OneHot(Layer):
     axes = {"*s": "pass"}
     kinds = {"input": "int"}
 
-    classes: int = setting()
+    classes: int = setting(whole(1))
 
     def sizes(self) -> Mapping[str, Any]:
         return {"classes": self.classes}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from retia._torch import torch
 from retia.errors import ArgumentError, did_you_mean
@@ -59,7 +59,7 @@ class Elementwise(Unary):
         tensor([1., 9.])
     """
 
-    function: str = setting()
+    function: str = setting(_function)
 
     def forward(self, x: Tensor, *, moment: Any) -> Tensor:
         found: Callable[[Tensor], Tensor] = getattr(torch, self.function)
@@ -83,10 +83,10 @@ class Arithmetic(Unary):
         tensor([0.7500, 0.0000])
     """
 
-    kinds = {"*": "same"}
+    kinds: ClassVar[Mapping[str, str]] = {"*": "same"}
 
-    operator: str = setting()
-    value: float = setting()
+    operator: str = setting(choice("+", "-", "*", "/", "**"))
+    value: float = setting(real())
     _: KW_ONLY
     reverse: bool = setting(flag, default=False)
 
@@ -96,6 +96,9 @@ class Arithmetic(Unary):
             object.__setattr__(self, "reverse", False)
         if self.operator == "/" and self.value == 0 and not self.reverse:
             raise ArgumentError("Arithmetic: division by zero.", got=self.value)
+        if self.operator in ("/", "**") or not isinstance(self.value, int):
+            # Whole numbers stay whole only in sums, differences and products with whole numbers.
+            self.__dict__["kinds"] = {}
 
     def forward(self, x: Tensor, *, moment: Any) -> Tensor:
         if self.operator == "+":

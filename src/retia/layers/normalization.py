@@ -232,7 +232,7 @@ class GroupNorm(Layer):
     axes = {"*s": "mix"}
     cure = "GroupNorm(8) makes 8 groups of however many channels; PyTorch's GroupNorm(8, 64) is GroupNorm(8)"
 
-    groups: int = setting()
+    groups: int = setting(whole(1))
     _: KW_ONLY
     eps: float = setting(real(0), default=1e-5)
     affine: bool = setting(flag, default=True)
@@ -321,7 +321,7 @@ class LocalResponseNorm(Layer):
     signature = "c *s -> c *s"
     axes = {"*s": "pass"}
 
-    size: int = setting()
+    size: int = setting(whole(1))
     _: KW_ONLY
     alpha: float = setting(real(), default=1e-4)
     beta: float = setting(real(), default=0.75)

@@ -38,7 +38,7 @@ class Pooling(Layer):
     function: ClassVar[str] = ""
     fits_bare: ClassVar[bool] = False
 
-    kernel_size: int | tuple[int, ...] = setting()
+    kernel_size: int | tuple[int, ...] = setting(per_axis(1))
     _: KW_ONLY
     stride: int | tuple[int, ...] | None = setting(_stride, default=None)
     padding: int | tuple[int, ...] = setting(per_axis(0), default=0)

@@ -67,7 +67,7 @@ class Upsample(Layer):
     axes = {"*s": "pass"}
     cure = "Upsample(2) doubles each axis; to a given size, Resize(64, 64)"
 
-    factor: int | tuple[int, ...] = setting()
+    factor: int | tuple[int, ...] = setting(per_axis(1))
     _: KW_ONLY
     mode: str = setting(_mode("nearest", "linear", "cubic"), default="nearest")
 
@@ -156,7 +156,7 @@ class Resize(Layer):
     solves = ("*s",)
     gathers = True
 
-    size: tuple[int, ...] = setting()
+    size: tuple[int, ...] = setting(whole_tuple(1))
     _: KW_ONLY
     mode: str = setting(_mode("nearest", "nearest-exact", "linear", "cubic", "area"), default="linear")
     antialias: bool = setting(flag, default=False)

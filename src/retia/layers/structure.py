@@ -70,7 +70,7 @@ class Reshape(Layer):
     kinds = {"*": "same"}
     gathers = True
 
-    size: tuple[int | None, ...] = setting()
+    size: tuple[int | None, ...] = setting(whole_tuple(-1, nothing=True))
 
     def validate(self) -> None:
         size = tuple(None if each == -1 else each for each in self.size)
@@ -136,7 +136,7 @@ class Transpose(Layer):
 
     Shape:  (s0, s1, ...) -> (s_axes[0], s_axes[1], ...)
     Args:
-        order: a permutation of all axes, from 0: ``Transpose(1, 0)`` transposes a matrix,
+        axes: a permutation of all axes, from 0: ``Transpose(1, 0)`` transposes a matrix,
             ``Transpose(0, 2, 1)`` swaps the last two of three axes.
     Raises:
         ShapeError: another number of axes.
@@ -151,7 +151,7 @@ class Transpose(Layer):
     kinds = {"*": "same"}
     gathers = True
 
-    order: tuple[int, ...] = setting(alias="axes")
+    order: tuple[int, ...] = setting(whole_tuple(0), alias="axes")
 
     def validate(self) -> None:
         if sorted(self.order) != list(range(len(self.order))):
@@ -188,7 +188,7 @@ class Replicate(Layer):
     axes = PASS
     kinds = {"*": "same"}
 
-    times: int = setting()
+    times: int = setting(whole(1))
     axis: int = setting(whole(-MOST, MOST - 1), default=0)
 
     def ports(self, arity: int | None = None) -> Signature:

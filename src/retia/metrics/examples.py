@@ -203,6 +203,7 @@ def _pack(port: Port, things: Sequence[Any]) -> Tensor:
 def _pack_target(port: Port, term: Term | None, whole: bool, things: Sequence[Any]) -> Tensor:
     loss = term.loss if term is not None else None
     if port.codec is not None:
-        return port.codec.pack_target(things, loss.name if isinstance(loss, Loss) else port.codec.loss())
+        target = port.codec.pack_target(things, loss.name if isinstance(loss, Loss) else port.codec.loss())
+        return target.unsqueeze(1) if port.codec.column and port.shape == (1,) else target
     numbered = whole and (not isinstance(loss, Loss) or loss.classes)
     return as_batch(things, "int" if numbered else "float", torch.float32, port.name)

@@ -50,6 +50,8 @@ class Codec(CodecVerbs, ABC):
     properties: ClassVar[tuple[str, ...]] = ("decision",)
     ending: ClassVar[str | None] = None
     """How arrays that it decodes without a net are read: as what follows ``"softmax"``, ``"sigmoid"``..."""
+    column: ClassVar[bool] = False
+    """Whether at an output its number may also stand in a column of one, (1), as ``Linear()`` gives it."""
 
     def __post_init__(self) -> None:
         settle(self)

@@ -23,7 +23,7 @@ LONGEST = 100
 
 def show(value: Any) -> str:
     """A value as an expression that can be pasted back."""
-    settings = []
+    settings: list[str] = []
     for name, v, positional in given(value):
         if positional and getattr(value, "gathers", False) and v:
             settings += map(_literal, v)
@@ -40,7 +40,7 @@ def _literal(value: Any) -> str:
             return f"range({len(value)})"
         if len(value) > LONGEST:
             digest = hashlib.sha256(json.dumps(to_json(value)).encode()).hexdigest()[:12]
-            return f"({_literal(value[0])}, ..., {_literal(value[-1])})  # {len(value)} entries, {digest}"
+            return f"<{len(value)} entries, {_literal(value[0])} to {_literal(value[-1])}, {digest}>"
         inner = ", ".join(map(_literal, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     return repr(value)

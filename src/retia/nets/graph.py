@@ -30,10 +30,10 @@ class Graph(Net):
 
     Written in one of three ways: from wires, ``x = rt.Input(64); rt.Graph(rt.ReLU()(x) * x)``; from a
     function of wires, ``rt.Graph(lambda x: rt.ReLU()(x) * x)``, which runs once (its arguments without a
-    default are the inputs); or from named nodes and edges. An edge ``"a -> b -> c"`` names nodes, ``"node.port"`` where a node has several ports, and the
-    graph's own ports, ``"input"``, ``"output"`` or those named by ``input=`` and ``output=``. What nothing
-    feeds becomes an input, what feeds nothing an output. Edges into a node with several inputs count in
-    the order written.
+    default are the inputs); or from named nodes and edges. An edge ``"a -> b -> c"`` names nodes,
+    ``"node.port"`` where a node has several ports, and the graph's own ports, ``"input"``, ``"output"`` or
+    those named by ``input=`` and ``output=``. What nothing feeds becomes an input, what feeds nothing an
+    output. Edges into a node with several inputs count in the order written.
 
     Args:
         nodes: a dict of nets; a wire, or a dict or tuple of wires; a function.

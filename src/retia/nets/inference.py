@@ -15,7 +15,7 @@ from retia.nets.codec import Codec
 from retia.nets.ports import spec_shape
 from retia.nets.wiring import Declared, Node, Value, Wiring
 from retia.shapes import Conflict, Extent, Fact, Rest, Shape, Solver, Unknown, dimensions
-from retia.shapes.solver import Pattern, describe, expand, find, reasons, shape, value
+from retia.shapes.solver import Pattern, describe, expand, find, reasons, shape, sized, spread, value
 
 Terms = dict[str, "Unknown | Rest"]
 
@@ -137,11 +137,13 @@ class _Inference:
         wanted = spec_shape(declared.spec, declared.side)
         if wanted is None:
             return
+        if declared.side == "output" and isinstance(declared.spec, Codec) and declared.spec.column:
+            wanted = _alone_or_column(self.solution.values[declared.value])
         port = declared.port if declared.port not in ("input", "output") else declared.side
         whose = f"{declared.path}'s" if declared.path else "the"
         text = f"{whose} {port if port == declared.side else f'{declared.side} {port}'} is {declared.spec!r}"
-        pattern = tuple(Unknown("?") if size is None else size for size in wanted)
         fact = Fact(text, site=Site(None, "declared", declared=declared))
+        pattern = sized(wanted, "?", fact)
         self.solver.unify(self.solution.values[declared.value], pattern, fact)
 
     # Kinds ----------------------------------------------------------------------------------------
@@ -174,7 +176,8 @@ class _Inference:
             known = kinds.setdefault(at, rule)
             if known == "float" and rule == "int" and (term, at) in inputs:
                 raise ShapeError(
-                    f"{node.label} takes whole numbers at {term.name}, but {self._giver(at)} gives real ones.",
+                    f"{node.label} takes whole numbers at {term.name}, "
+                    f"but {self._giver(at)} gives real ones.",
                     path=node.path,
                     expected="int",
                     got="float",
@@ -220,7 +223,8 @@ class _Inference:
                 only = path or site.port
                 fix = f"net.init(only={only!r}) makes new arrays; or keep the part that fitted them"
             elif site.what == "shared":
-                message = f"{site.node.label} shares {site.port} with {site.node.key}: {got} there, {expected} here."
+                there = site.node.key
+                message = f"{site.node.label} shares {site.port} with {there}: {got} there, {expected} here."
         elif isinstance(site, Site) and site.declared is not None:
             declared = site.declared
             path = declared.path
@@ -252,6 +256,12 @@ class _Inference:
         if node is not None:
             return node.label
         return "the input" if at[1] == "input" else f"the input {at[1]!r}"
+
+
+def _alone_or_column(pattern: Pattern) -> Shape:
+    """Where a single number goes out: a column of one if the net gives an axis, else a scalar."""
+    fixed = [item for item in spread(pattern) if not isinstance(item, Rest)]
+    return (1,) if len(fixed) == 1 else ()
 
 
 def _number(item: Any) -> str:

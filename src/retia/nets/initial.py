@@ -34,7 +34,8 @@ def _method(name: str, value: Any) -> str:
     value = ALIASES.get(value, value) if isinstance(value, str) else value
     if not isinstance(value, str) or value not in METHODS:
         raise ArgumentError(
-            f"{name} is one of {', '.join(METHODS)}; got {value!r}.{did_you_mean(value, [*METHODS, *ALIASES])}",
+            f"{name} is one of {', '.join(METHODS)}; got {value!r}."
+            + did_you_mean(value, [*METHODS, *ALIASES]),
             got=value,
         )
     return str(value)
@@ -85,6 +86,12 @@ class Initial:
         if self.method.startswith("kaiming") and array.dim() < 2:
             bound = array.numel() ** -0.5
             return array.uniform_(-bound, bound, generator=generator)
+        if self.method == "identity" and array.dim() != 2:
+            if not 3 <= array.dim() <= 5:
+                raise ArgumentError(
+                    f"Initial('identity') starts matrices and kernels; this has {array.dim()} axes."
+                )
+            return torch.nn.init.dirac_(array)
         if self.method in ("zeros", "ones", "identity"):
             return draw(array)
         if self.method == "constant":

@@ -199,7 +199,8 @@ class Layer(Net):
         for name in named:
             if name not in own:
                 raise ArgumentError(
-                    f"{type(self).__name__}: init names {name!r}, but its arrays are: {', '.join(own) or 'none'}."
+                    f"{type(self).__name__}: init names {name!r}, "
+                    f"but its arrays are: {', '.join(own) or 'none'}."
                 )
 
     def settings(self) -> dict[str, Any]:

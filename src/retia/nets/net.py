@@ -202,7 +202,7 @@ class Net(NetVerbs, ABC):
 
     @property
     def count(self) -> int:
-        """Number of parameters: of all elements of learned arrays. Raises ``ShapeError`` while one is unknown."""
+        """Number of parameters: elements of all learned arrays. Raises ``ShapeError`` while unknown."""
         shapes = self.array_shapes()
         self._check_known({path: shapes[path] for path in self.learned()})
         total = 0
@@ -262,11 +262,11 @@ class Net(NetVerbs, ABC):
         shapes = self.array_shapes()
         faults = []
         new: dict[str, torch.Tensor] = {}
-        for path, value in arrays.items():
+        for path, array in arrays.items():
             if path not in shapes:
                 faults.append(f"there is no array {path!r}.{did_you_mean(path, shapes)}")
                 continue
-            new[path] = own(value, path)
+            new[path] = own(array, path)
             if not _fits(shapes[path], tuple(new[path].shape)):
                 faults.append(f"{path} has shape {tuple(new[path].shape)}, expected {show(shapes[path])}")
         if faults:

@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
 
 from retia.errors import ArgumentError, did_you_mean
 
@@ -278,6 +278,6 @@ def _refuse(name: str, expected: str, got: Any, hint: str = "") -> None:
 
 
 __all__ = [
-    "ClassVar", "FOREIGN_KEYWORDS", "Rule", "argument", "choice", "declared", "flag", "given", "make", "per_axis",
-    "real", "setting", "settings_of", "settle", "spread", "whole", "whole_tuple",
+    "FOREIGN_KEYWORDS", "Rule", "argument", "choice", "declared", "flag", "given", "make", "per_axis", "real",
+    "setting", "settings_of", "settle", "spread", "whole", "whole_tuple",
 ]  # fmt: skip

@@ -111,8 +111,9 @@ class Wire:
 
 _REFLECTED = {
     "add": "__radd__", "__add__": "__radd__", "sub": "__rsub__", "__sub__": "__rsub__", "mul": "__rmul__",
-    "__mul__": "__rmul__", "div": "__rtruediv__", "__truediv__": "__rtruediv__", "true_divide": "__rtruediv__",
-    "pow": "__rpow__", "__pow__": "__rpow__", "matmul": "__rmatmul__", "__matmul__": "__rmatmul__",
+    "__mul__": "__rmul__", "div": "__rtruediv__", "__truediv__": "__rtruediv__",
+    "true_divide": "__rtruediv__", "pow": "__rpow__", "__pow__": "__rpow__", "matmul": "__rmatmul__",
+    "__matmul__": "__rmatmul__",
 }  # fmt: skip
 
 
@@ -202,7 +203,7 @@ class Collected:
     edges: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     def source(self, wire: Wire) -> tuple[str, str]:
-        """Where a wire comes from, (node, port); ("", name) for an input. Everything behind it is collected."""
+        """Collect all that is behind a wire; answers (node, port), ("", name) for an input."""
         stack: list[tuple[Wire, bool]] = [(wire, False)]
         while stack:
             top, ready = stack.pop()

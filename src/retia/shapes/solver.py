@@ -117,7 +117,7 @@ class Solver:
             drawn_from = tuple(parent for parent in parents if parent is not term)
             fact = Fact(text, drawn_from, site=site)
             if isinstance(found, tuple):
-                self.unify((term,), _filled(term, name, found), fact)
+                self.unify((term,), _filled(term, name, found, fact), fact)
             elif found is not None:
                 self.unify((term,), (found,), fact)
 
@@ -166,7 +166,8 @@ class Solver:
     def _bind(self, term: Item, to: object, fact: Fact) -> None:
         if isinstance(term, Rest) and isinstance(to, tuple) and term in to:
             raise _Clash(None)
-        for size in to if isinstance(to, tuple) else (to,):
+        for item in to if isinstance(to, tuple) else (to,):
+            size = find(item)
             if isinstance(size, int) and size > MOST_SIZE:
                 raise ShapeError("A size of more than 2**63 - 1, which no array has.", expected=MOST_SIZE)
         self._changes += 1
@@ -180,11 +181,19 @@ class _Clash(Exception):
         self.pair = pair
 
 
-def _filled(term: Unknown | Rest, name: str, found: Shape) -> Pattern:
+def sized(found: Shape, label: str, fact: Fact) -> Pattern:
+    """A shape as a pattern whose every size keeps the fact that it comes from."""
+    return tuple(
+        Unknown(f"{label}{i}") if size is None else Unknown(f"{label}{i}", size, fact)
+        for i, size in enumerate(found)
+    )
+
+
+def _filled(term: Unknown | Rest, name: str, found: Shape, fact: Fact) -> Pattern:
     """A hook's shape with what it leaves open as it was, so that saying nothing new changes nothing."""
     now = expand((term,))
     if len(now) != len(found) or any(isinstance(item, Rest) for item in now):
-        now = tuple(Unknown(f"{name}{i}") for i in range(len(found)))
+        return sized(found, name, fact)
     return tuple(old if size is None else size for old, size in zip(now, found, strict=True))
 
 
@@ -266,5 +275,5 @@ def reasons(item: Item) -> Iterator[str]:
 
 __all__ = [
     "Conflict", "Fact", "Hook", "Known", "Pattern", "Rest", "Solver", "Unknown",
-    "describe", "expand", "find", "reasons", "shape", "show", "spread", "value",
+    "describe", "expand", "find", "reasons", "shape", "show", "sized", "spread", "value",
 ]  # fmt: skip
