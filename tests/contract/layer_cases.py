@@ -1,0 +1,306 @@
+"""One maker of examples for every registered layer: ``CASES[name](random)`` is a layer and what it takes.
+
+A layer that has no maker here fails the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+import torch
+
+import retia as rt
+from retia.nets.layer import Layer
+from retia.nets.settings import make
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer without ports, and the shapes of what it takes.
+
+    ``classes`` is above the whole numbers that it takes, None where it takes real ones, which are drawn
+    from ``low`` to ``high``.
+    """
+
+    layer: Layer
+    shapes: tuple[tuple[int, ...], ...]
+    classes: int | None = None
+    low: float = -2.0
+    high: float = 2.0
+
+    def net(self, shapes: tuple[tuple[int | str, ...], ...] | None = None) -> Layer:
+        """The layer with these shapes at its inputs."""
+        shapes = self.shapes if shapes is None else shapes
+        if not shapes:
+            return self.layer
+        names = self.layer.input_names(len(shapes))
+        spec = dict(zip(names, shapes, strict=True)) if self.layer.variadic or len(shapes) > 1 else shapes[0]
+        return make(type(self.layer), {**self.layer.settings(), "input": spec})
+
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+        """An array that it takes."""
+        if self.classes is not None:
+            return torch.randint(self.classes, shape, generator=generator)
+        unit = torch.rand(shape, generator=generator, dtype=torch.float64)
+        return self.low + (self.high - self.low) * unit
+
+
+def size(r: Random, low: int = 1, high: int = 4) -> int:
+    return r.randint(low, high)
+
+
+def shape(r: Random, least: int = 0, most: int = 3) -> tuple[int, ...]:
+    return tuple(size(r) for _ in range(r.randint(least, most)))
+
+
+def unary(*variants: Layer) -> Callable[[Random], Case]:
+    return lambda r: Case(again(r.choice(variants)), (shape(r),))
+
+
+def again(made: Layer) -> Layer:
+    """An equal layer that is another object."""
+    return make(type(made), made.settings())
+
+
+def combiner(kind: type[Layer], low: float = -2.0, most: int = 2) -> Callable[[Random], Case]:
+    """Inputs that broadcast: of each other's sizes, or 1, or fewer axes."""
+
+    def made(r: Random) -> Case:
+        whole = shape(r)
+        shapes = [whole]
+        for _ in range(r.randint(1, most - 1)):
+            cut = whole[r.randint(0, len(whole)) :]
+            shapes.append(tuple(1 if r.random() < 0.2 else n for n in cut))
+        r.shuffle(shapes)
+        return Case(kind(), tuple(shapes), low=low)
+
+    return made
+
+
+def concat(r: Random) -> Case:
+    whole = list(shape(r, 1))
+    axis = r.randrange(len(whole))
+    shapes = []
+    for _ in range(r.randint(1, 3)):
+        whole[axis] = size(r)
+        shapes.append(tuple(whole))
+    return Case(rt.Concat(r.choice([axis, axis - len(whole)])), tuple(shapes))
+
+
+def dot(r: Random) -> Case:
+    k = size(r)
+    return Case(rt.Dot(), ((*shape(r, 0, 1), k), (k, *shape(r, 0, 1))))
+
+
+def axis_of(r: Random, rank: int) -> int:
+    return r.randrange(-rank, rank)
+
+
+def along(kind: type[Layer]) -> Callable[[Random], Case]:
+    def made(r: Random) -> Case:
+        s = shape(r, 1)
+        return Case(kind(axis=axis_of(r, len(s))), (s,))
+
+    return made
+
+
+def channels(*variants: Layer, least: int = 1, low: float = -2.0) -> Callable[[Random], Case]:
+    return lambda r: Case(again(r.choice(variants)), (shape(r, least, 4),), low=low)
+
+
+def group_norm(r: Random) -> Case:
+    groups = size(r, 1, 3)
+    return Case(rt.GroupNorm(groups, affine=r.random() < 0.7), ((groups * size(r, 1, 2), *shape(r, 1)),))
+
+
+def last_axes(kind: type[Layer]) -> Callable[[Random], Case]:
+    def made(r: Random) -> Case:
+        axes = size(r, 1, 2)
+        return Case(
+            kind(axes=axes, affine=r.random() < 0.7, eps=1e-3), ((*shape(r, 0, 2), *shape(r, axes, 3)),)
+        )
+
+    return made
+
+
+def reshape(r: Random) -> Case:
+    s = shape(r, 0)
+    parts = [n for n in s for n in ([2, n // 2] if n == 4 else [n])]
+    r.shuffle(parts)
+    if parts and r.random() < 0.7:
+        parts[0] = r.choice([None, -1])
+    return Case(rt.Reshape(tuple(parts)), (s,))
+
+
+def transpose(r: Random) -> Case:
+    s = shape(r)
+    return Case(rt.Transpose(tuple(r.sample(range(len(s)), len(s)))), (s,))
+
+
+def part(r: Random) -> Case:
+    s = shape(r, 1)
+    items = []
+    for n in s[: r.randint(1, len(s))]:
+        items.append(
+            r.choice([0, -1, n - 1, slice(None), slice(n // 2, None), slice(None, -1), slice(0, n, 2), None])
+        )
+    items = items[: len(s)]
+    if r.random() < 0.3:
+        items.append(...)
+    return Case(rt.Part(tuple(items)), (s,))
+
+
+def pad(r: Random) -> Case:
+    mode = r.choice(["constant", "reflect", "replicate"])
+    s = (*shape(r, 0, 2), size(r, 2, 4))
+    amounts = [(size(r, 0, 1), size(r, 0, 1))]
+    if mode != "reflect" and len(s) > 1 and r.random() < 0.5:
+        amounts.insert(0, (2, 0))
+    value = r.choice([0.0, 1.5]) if mode == "constant" else 0.0
+    return Case(rt.Pad(*amounts, mode=mode, value=value), (s,))
+
+
+def replicate(r: Random) -> Case:
+    s = shape(r)
+    return Case(rt.Replicate(size(r), axis_of(r, len(s) + 1)), (s,))
+
+
+def reduce(r: Random) -> Case:
+    s = shape(r, 0)
+    how = r.choice(["sum", "mean", "max", "min"])
+    if not s or r.random() < 0.3:
+        return Case(rt.Reduce(how), (s,))
+    if r.random() < 0.5:
+        return Case(rt.Reduce(how, axis_of(r, len(s))), (s,))
+    axes = r.sample(range(len(s)), r.randint(1, len(s)))
+    return Case(rt.Reduce(how, tuple(axes) if r.random() < 0.5 else tuple(a - len(s) for a in axes)), (s,))
+
+
+def constant(r: Random) -> Case:
+    s = shape(r)
+    numbers = torch.Generator().manual_seed(r.randrange(1000))
+    array = torch.rand(s if r.random() < 0.7 else (7, 16), generator=numbers)
+    return Case(rt.Constant(array), ())
+
+
+def embedding(r: Random) -> Case:
+    classes = size(r)
+    return Case(rt.Embedding(size(r), classes=classes), (shape(r, 0, 2),), classes=classes)
+
+
+def one_hot(r: Random) -> Case:
+    classes = size(r)
+    return Case(rt.OneHot(classes), (shape(r, 0, 2),), classes=classes)
+
+
+def picture(r: Random, axes: int, least: int = 3, most: int = 6) -> tuple[int, ...]:
+    return (size(r, 1, 2) * 2, *(size(r, least, most) for _ in range(axes)))
+
+
+def window(r: Random) -> dict[str, int]:
+    return {"stride": size(r, 1, 2), "padding": size(r, 0, 1)}
+
+
+def conv(axes: int) -> Callable[[Random], Case]:
+    def made(r: Random) -> Case:
+        kind = getattr(rt, f"Conv{axes}d")
+        settings = {**window(r), "groups": r.choice([1, 2]), "bias": r.random() < 0.7}
+        return Case(kind(2 * size(r, 1, 2), size(r, 2, 3), **settings), (picture(r, axes, 3, 4),))
+
+    return made
+
+
+def conv_transpose(axes: int) -> Callable[[Random], Case]:
+    def made(r: Random) -> Case:
+        kind = getattr(rt, f"ConvTranspose{axes}d")
+        return Case(
+            kind(2, size(r, 2, 3), stride=size(r, 1, 2), groups=r.choice([1, 2])), (picture(r, axes, 2, 3),)
+        )
+
+    return made
+
+
+def pool(kind: str, axes: int) -> Callable[[Random], Case]:
+    def made(r: Random) -> Case:
+        return Case(
+            getattr(rt, f"{kind}{axes}d")(size(r, 2, 3), stride=size(r, 1, 2)), (picture(r, axes, 3, 4),)
+        )
+
+    return made
+
+
+def upsample(r: Random) -> Case:
+    axes = size(r, 1, 2)
+    mode = r.choice(["nearest", "linear"])
+    return Case(rt.Upsample(2, mode=mode), (picture(r, axes, 2, 4),))
+
+
+def resize(r: Random) -> Case:
+    axes = size(r, 1, 2)
+    return Case(rt.Resize(tuple(size(r, 2, 5) for _ in range(axes))), (picture(r, axes, 2, 4),))
+
+
+CASES: dict[str, Callable[[Random], Case]] = {
+    **{
+        name: unary(getattr(rt, name)())
+        for name in (
+            "ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Tanh", "Sigmoid", "Softsign", "HardSigmoid", "HardSwish",
+        )
+    },
+    "LeakyReLU": unary(rt.LeakyReLU(), rt.LeakyReLU(0.3)),
+    "ELU": unary(rt.ELU(), rt.ELU(0.5)),
+    "GELU": unary(rt.GELU(), rt.GELU(approximate="tanh")),
+    "Softplus": unary(rt.Softplus(), rt.Softplus(2.0)),
+    "HardTanh": unary(rt.HardTanh(), rt.HardTanh(-0.5, 2)),
+    "PReLU": lambda r: Case(rt.PReLU(shared=r.random() < 0.5), (shape(r, 1),)),
+    "Elementwise": lambda r: Case(
+        rt.Elementwise(r.choice(["exp", "log", "sqrt", "square", "abs", "reciprocal", "erf", "tan"])),
+        (shape(r),),
+        low=0.2,
+        high=1.4,
+    ),
+    "Arithmetic": lambda r: Case(
+        rt.Arithmetic(r.choice(["+", "-", "*", "/", "**"]), r.choice([2, 0.5]), reverse=r.random() < 0.5),
+        (shape(r),),
+        low=0.2,
+    ),
+    "Softmax": along(rt.Softmax),
+    "LogSoftmax": along(rt.LogSoftmax),
+    "BatchNorm": channels(rt.BatchNorm(), rt.BatchNorm(affine=False, eps=0.1)),
+    "InstanceNorm": channels(rt.InstanceNorm(eps=0.1), rt.InstanceNorm(affine=True, eps=0.1), least=2),
+    "GroupNorm": group_norm,
+    "LayerNorm": last_axes(rt.LayerNorm),
+    "RMSNorm": last_axes(rt.RMSNorm),
+    "LocalResponseNorm": channels(rt.LocalResponseNorm(3, alpha=0.5), rt.LocalResponseNorm(2, alpha=1.0, k=2)),
+    "Dropout": lambda r: Case(rt.Dropout(0.3, channels=r.random() < 0.5), (shape(r, 1),)),
+    "Linear": lambda r: Case(rt.Linear(size(r), bias=r.random() < 0.7), (shape(r, 1),)),
+    "Embedding": embedding,
+    "OneHot": one_hot,
+    "Constant": constant,
+    "Parameter": lambda r: Case(rt.Parameter(shape(r)), ()),
+    "Flatten": lambda r: Case(rt.Flatten(), (shape(r),)),
+    "Reshape": reshape,
+    "Transpose": transpose,
+    "Part": part,
+    "Pad": pad,
+    "Replicate": replicate,
+    "Reduce": reduce,
+    "Plus": combiner(rt.Plus, most=4),
+    "Times": combiner(rt.Times, most=4),
+    "Minus": combiner(rt.Minus),
+    "Divide": combiner(rt.Divide, low=0.5),
+    "Power": combiner(rt.Power, low=0.5),
+    "Maximum": combiner(rt.Maximum, most=3),
+    "Minimum": combiner(rt.Minimum, most=3),
+    "Concat": concat,
+    "Dot": dot,
+    **{f"Conv{n}d": conv(n) for n in (1, 2, 3)},
+    **{f"ConvTranspose{n}d": conv_transpose(n) for n in (1, 2, 3)},
+    **{f"{kind}{n}d": pool(kind, n) for kind in ("MaxPool", "AvgPool") for n in (1, 2, 3)},
+    "GlobalAvgPool": lambda r: Case(rt.GlobalAvgPool(), (picture(r, size(r, 1, 3), 1, 3),)),
+    "GlobalMaxPool": lambda r: Case(rt.GlobalMaxPool(), (picture(r, size(r, 1, 3), 1, 3),)),
+    "Upsample": upsample,
+    "Resize": resize,
+}  # fmt: skip
