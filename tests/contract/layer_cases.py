@@ -246,7 +246,8 @@ CASES: dict[str, Callable[[Random], Case]] = {
     **{
         name: unary(getattr(rt, name)())
         for name in (
-            "ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Tanh", "Sigmoid", "Softsign", "HardSigmoid", "HardSwish",
+            "ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Tanh", "Sigmoid", "Softsign", "HardSigmoid",
+            "HardSwish",
         )
     },
     "LeakyReLU": unary(rt.LeakyReLU(), rt.LeakyReLU(0.3)),
@@ -273,7 +274,7 @@ CASES: dict[str, Callable[[Random], Case]] = {
     "GroupNorm": group_norm,
     "LayerNorm": last_axes(rt.LayerNorm),
     "RMSNorm": last_axes(rt.RMSNorm),
-    "LocalResponseNorm": channels(rt.LocalResponseNorm(3, alpha=0.5), rt.LocalResponseNorm(2, alpha=1.0, k=2)),
+    "LocalResponseNorm": channels(rt.LocalResponseNorm(3, alpha=0.5), rt.LocalResponseNorm(2, alpha=1, k=2)),
     "Dropout": lambda r: Case(rt.Dropout(0.3, channels=r.random() < 0.5), (shape(r, 1),)),
     "Linear": lambda r: Case(rt.Linear(size(r), bias=r.random() < 0.7), (shape(r, 1),)),
     "Embedding": embedding,
