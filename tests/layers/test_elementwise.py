@@ -159,6 +159,14 @@ def test_whole_numbers_stay_whole_in_sums_and_become_real_in_quotients():
             rt.Chain(made, rt.Embedding(2, classes=5), input=())
 
 
+def test_whole_numbers_become_real_where_a_layer_takes_real_ones():
+    net = rt.Graph(lambda x: (rt.Embedding(2, classes=4)(x), rt.Linear(1, init="ones")(x)), input=3).init()
+    assert net([1, 2, 3])["output2"].tolist() == [6]
+    reciprocal = rt.Arithmetic("**", -1, input=(2,))
+    whole = {"input": torch.tensor([[1, 2]])}
+    assert walk(reciprocal, whole, {})["output"].tolist() == [[1, 0.5]]
+
+
 def test_division_by_zero_and_unknown_operators_are_refused():
     with pytest.raises(rt.ArgumentError, match=r"Arithmetic: division by zero\."):
         rt.Graph(lambda x: x / 0)
