@@ -126,10 +126,8 @@ def step(node: Node, given: list[Any], own: Mapping[str, Tensor], moment: Moment
     """Run one layer. Whole numbers become real ones where it takes those."""
     rules = node.layer.kinds
     for position, (term, mask) in enumerate(zip(node.signature.inputs, moment._masks, strict=True)):
-        if (
-            rules.get(term.name, rules.get("*", "float")) == "float"
-            and not given[position].is_floating_point()
-        ):
+        rule = rules.get(term.name, rules.get("*", "float"))
+        if rule == "float" and not given[position].is_floating_point():
             given[position] = given[position].to(moment.real)
         if mask is not None and _mixes(node, position):
             given[position] = torch.where(mask, given[position], given[position].new_zeros(()))
