@@ -193,3 +193,14 @@ def test_a_stream_reads_only_a_few_batches_ahead():
     next(stream)
     assert len(asked) <= 2 + feeds.AHEAD
     assert [int(batch["input"]) for batch in stream] == [*range(1, 100)]
+
+
+@pytest.mark.parametrize("deep_from", [0, 3, 7])
+def test_pictures_of_8_and_16_bits_stand_in_one_feed(deep_from, monkeypatch):
+    monkeypatch.setattr(feeds, "CHUNK", 2)
+    rng = np.random.default_rng(0)
+    shallow = [rng.integers(0, 256, (4, 5)).astype(np.uint8) for _ in range(9)]
+    things = [p if i < deep_from else p.astype(np.uint16) * 257 for i, p in enumerate(shallow)]
+    codec = rt.Image(4, 5, color="gray")
+    packed = ResidentFeed(rt.data({"input": things}), {"input": codec.pack}).take(torch.arange(9))["input"]
+    assert np.allclose(packed[:, 0].numpy(), np.stack(shallow), atol=1e-4)

@@ -8,13 +8,14 @@ live in ``codecs/``; this file knows none of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 from retia.errors import CodecError, did_you_mean
-from retia.nets import expression, registry
-from retia.nets.settings import declared, make, setting, settings_of, settle
+from retia.nets import registry
+from retia.nets.expression import Content
+from retia.nets.settings import declared, setting, settle
 from retia.nets.verbs import CodecVerbs
 from retia.shapes import Shape
 
@@ -43,10 +44,9 @@ class Reading:
     ending: str | None = None
 
 
-class Codec(CodecVerbs, ABC):
+class Codec(Content, CodecVerbs, ABC):
     """Converts between things that people have and the array at a port. Leaves are ``@codec`` classes."""
 
-    version: ClassVar[int] = 1
     properties: ClassVar[tuple[str, ...]] = ("decision",)
     ending: ClassVar[str | None] = None
     """How arrays that it decodes without a net are read: as what follows ``"softmax"``, ``"sigmoid"``..."""
@@ -138,26 +138,8 @@ class Codec(CodecVerbs, ABC):
             )
         return word, about
 
-    def settings(self) -> dict[str, Any]:
-        """All settings, as JSON stores them."""
-        return settings_of(self)
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Codec:
-        """The codec of these settings."""
-        return make(cls, settings)
-
     def __bool__(self) -> bool:
         return True
-
-    def __repr__(self) -> str:
-        return expression.show(self)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and expression.canonical(self) == expression.canonical(other)
-
-    def __hash__(self) -> int:
-        return hash(expression.canonical(self))
 
 
 C = TypeVar("C", bound=Codec)

@@ -9,16 +9,49 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from retia.errors import FormatError
 from retia.nets import registry
-from retia.nets.settings import given
+from retia.nets.settings import given, make, settings_of
 
 LONGEST = 100
 """Sequences longer than this are cut in a repr (never in JSON)."""
+
+
+class Expressed:
+    """What a declared value (a layer, a codec, an optimizer) is as an expression."""
+
+    version: ClassVar[int] = 1
+
+    def settings(self) -> dict[str, Any]:
+        """All settings, as JSON stores them."""
+        return settings_of(self)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """The value of these settings."""
+        return make(cls, settings)
+
+    def __repr__(self) -> str:
+        return show(self)
+
+
+class Content(Expressed):
+    """A declared value that is compared by what it says."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and canonical(self) == canonical(other)
+
+    def __hash__(self) -> int:
+        return hash(canonical(self))
+
+
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+MIGRATIONS: dict[tuple[str, int], Migration] = {}
+"""How the settings of a type at one version become those of the next, by (type, version)."""
 
 
 def show(value: Any) -> str:
@@ -89,7 +122,10 @@ def from_json(data: Any, where: str = "net") -> Any:
             expected=cls.version,
             got=version,
         )
-    settings = {k: from_json(v, f"{where}.{k}") for k, v in data.items() if k not in ("type", "version")}
+    stored = {k: v for k, v in data.items() if k not in ("type", "version")}
+    for older in range(version, cls.version):
+        stored = MIGRATIONS[kind, older](stored)
+    settings = {k: from_json(v, f"{where}.{k}") for k, v in stored.items()}
     return cls.from_settings(settings)
 
 

@@ -7,13 +7,14 @@ that a change elsewhere in the net does not change it and every device starts al
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from retia._torch import torch
 from retia.errors import ArgumentError, did_you_mean
-from retia.nets import expression, registry
-from retia.nets.settings import declared, make, real, setting, settings_of, settle
+from retia.nets import registry
+from retia.nets.expression import Content
+from retia.nets.settings import declared, real, setting, settle
 
 METHODS = {
     "kaiming_uniform": "kaiming_uniform_", "kaiming_normal": "kaiming_normal_",
@@ -42,7 +43,7 @@ def _method(name: str, value: Any) -> str:
 
 
 @declared
-class Initial:
+class Initial(Content):
     """A way to start an array.
 
     Args:
@@ -63,7 +64,6 @@ class Initial:
         torch.Size([3, 2])
     """
 
-    version = 1
     method: str = setting(_method, default="kaiming_uniform")
     mean: float = setting(real(), default=0.0)
     std: float = setting(real(0), default=1.0)
@@ -107,24 +107,6 @@ class Initial:
         if self.method == "uniform":
             return {"a": self.low, "b": self.high}
         return {"gain": self.gain}
-
-    def settings(self) -> dict[str, Any]:
-        """All settings, as JSON stores them."""
-        return settings_of(self)
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Initial:
-        """The value of these settings."""
-        return make(cls, settings)
-
-    def __repr__(self) -> str:
-        return expression.show(self)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Initial) and self.settings() == other.settings()
-
-    def __hash__(self) -> int:
-        return hash(repr(self))
 
 
 registry.register(Initial)

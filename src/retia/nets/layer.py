@@ -13,11 +13,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 from retia.errors import ArgumentError, ArraysError
-from retia.nets import expression, registry
+from retia.nets import registry
+from retia.nets.expression import Expressed, show
 from retia.nets.initial import Initial, read_initial
 from retia.nets.net import Net
 from retia.nets.ports import read_specs
-from retia.nets.settings import declared, make, setting, settings_of, settle
+from retia.nets.settings import declared, make, setting, settle
 from retia.nets.wiring import Value, Wiring
 from retia.shapes import Shape, Signature, Size, signature
 
@@ -55,7 +56,7 @@ def read_inits(name: str, value: Any) -> Any:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Layer(Net):
+class Layer(Expressed, Net):
     """The interface of layers. Leaves are ``@layer`` classes.
 
     Class attributes:
@@ -72,7 +73,6 @@ class Layer(Net):
         cure: what to write instead when too many positionals are given.
     """
 
-    version: ClassVar[int] = 1
     signature: ClassVar[str] = ""
     solves: ClassVar[tuple[str, ...]] = ()
     axes: ClassVar[Mapping[str, str]] = {}
@@ -134,7 +134,7 @@ class Layer(Net):
     @property
     def brief(self) -> str:
         """The expression without its ports, as errors show it."""
-        text = expression.show(self.bare())
+        text = show(self.bare())
         return text if len(text) <= 60 else f"{type(self).__name__}(...)"
 
     def role(self, axis: str) -> str:
@@ -202,18 +202,6 @@ class Layer(Net):
                     f"{type(self).__name__}: init names {name!r}, "
                     f"but its arrays are: {', '.join(own) or 'none'}."
                 )
-
-    def settings(self) -> dict[str, Any]:
-        """All settings, as JSON stores them."""
-        return settings_of(self)
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Layer:
-        """The layer of these settings."""
-        return make(cls, settings)
-
-    def __repr__(self) -> str:
-        return expression.show(self)
 
 
 L = TypeVar("L", bound=Layer)

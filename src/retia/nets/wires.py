@@ -6,6 +6,7 @@ the net of it. A wire is notation, not a value: using one wire twice means the s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -201,6 +202,7 @@ class Collected:
     nodes: dict[str, Net] = field(default_factory=dict)
     inputs: dict[str, Input] = field(default_factory=dict)
     edges: list[tuple[str, str, str, str]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
 
     def source(self, wire: Wire) -> tuple[str, str]:
         """Collect all that is behind a wire; answers (node, port), ("", name) for an input."""
@@ -224,10 +226,10 @@ class Collected:
 
     def _add(self, applied: Applied) -> None:
         base = type(applied.net).__name__.lower()
-        name, number = base, 1
+        name = base
         while name in self.nodes:
-            number += 1
-            name = f"{base}{number}"
+            self.counts[base] += 1
+            name = f"{base}{self.counts[base] + 1}"
         self.names[id(applied)] = name
         self.nodes[name] = applied.net
         for port, wire in applied.sources.items():

@@ -211,10 +211,15 @@ def _whole(data: Data, name: str, packer: Packer, pool: ThreadPoolExecutor) -> T
     whole = head.new_empty((len(data), *head.shape[1:]))
     whole[: len(head)] = head
 
+    deeper: dict[int, Tensor] = {}  # pictures of more than 8 bits, after ones of 8
+
     def fill(rows: Any) -> None:
         packed = _pack(data, name, packer, rows)
         _check_alike(name, int(rows[0]), packed, head)
-        whole[int(rows[0]) : int(rows[-1]) + 1] = packed
+        if packed.is_floating_point() and not whole.is_floating_point():
+            deeper[int(rows[0])] = packed
+        else:
+            whole[int(rows[0]) : int(rows[-1]) + 1] = packed
 
     waiting = [pool.submit(fill, rows) for rows in chunks[1:]]
     try:
@@ -223,11 +228,16 @@ def _whole(data: Data, name: str, packer: Packer, pool: ThreadPoolExecutor) -> T
     finally:
         for each in waiting:
             each.cancel()
+    if deeper:
+        whole = whole.to(torch.float32)
+    for start, packed in deeper.items():
+        whole[start : start + len(packed)] = packed
     return whole
 
 
 def _check_alike(name: str, row: int, packed: Tensor, head: Tensor) -> None:
-    if packed.shape[1:] != head.shape[1:] or packed.dtype != head.dtype:
+    pictures = {packed.dtype, head.dtype} <= {torch.uint8, torch.float32}
+    if packed.shape[1:] != head.shape[1:] or (packed.dtype != head.dtype and not pictures):
         raise DataError(
             f"{name!r}: the examples from row {row} on are {packed.dtype} {tuple(packed.shape[1:])}, "
             f"those before {head.dtype} {tuple(head.shape[1:])}.",

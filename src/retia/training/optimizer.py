@@ -8,11 +8,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from retia._torch import torch
-from retia.nets import expression
-from retia.nets.settings import make, settings_of, settle
+from retia.nets.expression import Content
+from retia.nets.settings import settle
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,14 +37,13 @@ class Memory:
         )
 
 
-class Optimizer(ABC):
+class Optimizer(Content, ABC):
     """The interface of optimizers.
 
     Attributes:
         learning_rate: at least 0; how far a step goes.
     """
 
-    version: ClassVar[int] = 1
     cure: ClassVar[str] = ""
     learning_rate: float
 
@@ -107,21 +106,3 @@ class Optimizer(ABC):
         slots = {name: [slot[path] for path in paths] for name, slot in state.slots.items()}
         with torch.no_grad():
             self.move([arrays[path] for path in paths], [*gradients.values()], slots, state.count)
-
-    def settings(self) -> dict[str, Any]:
-        """All settings, as JSON stores them."""
-        return settings_of(self)
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Optimizer:
-        """The optimizer of these settings."""
-        return make(cls, settings)
-
-    def __repr__(self) -> str:
-        return expression.show(self)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and expression.canonical(self) == expression.canonical(other)
-
-    def __hash__(self) -> int:
-        return hash(expression.canonical(self))
