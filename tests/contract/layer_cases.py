@@ -143,12 +143,10 @@ def part(r: Random) -> Case:
     s = shape(r, 1)
     items = []
     for n in s[: r.randint(1, len(s))]:
-        items.append(
-            r.choice([0, -1, n - 1, slice(None), slice(n // 2, None), slice(None, -1), slice(0, n, 2), None])
-        )
-    items = items[: len(s)]
-    if r.random() < 0.3:
-        items.append(...)
+        items += [None] * (r.random() < 0.2)
+        whole, half = slice(None), slice(n // 2, None)
+        items.append(r.choice([0, -1, n - 1, whole, half, slice(None, -1), slice(0, n, 2)]))
+    items += [...] * (r.random() < 0.3)
     return Case(rt.Part(tuple(items)), (s,))
 
 
