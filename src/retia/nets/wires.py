@@ -178,7 +178,9 @@ def _combine(name: str, operator: str, left: Any, right: Any) -> Wire:
         arithmetic = registry.find("Arithmetic")
         swapped = not isinstance(left, Wire)
         wire = right if swapped else left
-        made: Wire = apply(arithmetic(operator, number, reverse=swapped and operator in "-/**"), [wire])
+        made: Wire = apply(
+            arithmetic(operator, number, reverse=swapped and operator in ("-", "/", "**")), [wire]
+        )
         return made
     return _apply(name, [_as_wire(left), _as_wire(right)])
 
