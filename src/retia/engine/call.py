@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.engine.ending import ending
-from retia.engine.intake import Intake, as_batch, by_port, encode, float_kind, intake
+from retia.engine.intake import Intake, as_batch, by_port, encode, intake
 from retia.engine.walk import Run, mask_of, walk_values
 from retia.errors import ArgumentError, CodecError, ShapeError, UnknownNameError, did_you_mean
 from retia.nets.codec import Codec, Reading
 from retia.nets.net import Net, missing_arrays
-from retia.nets.ports import Port
 from retia.nets.wires import Wire, apply
 from retia.nets.wiring import Value
 from retia.shapes import Extent
@@ -213,4 +212,4 @@ def _scalar(net: Net, values: Mapping[Value, Tensor], taken: Intake, of: Any) ->
     return total
 
 
-__all__ = ["Port", "call", "decode", "encode", "float_kind", "grad"]
+__all__ = ["call", "decode", "encode", "grad"]

@@ -15,7 +15,7 @@ from retia.nets.codec import Codec
 from retia.nets.ports import spec_shape
 from retia.nets.wiring import Declared, Node, Value, Wiring
 from retia.shapes import Conflict, Extent, Fact, Rest, Shape, Solver, Unknown, dimensions
-from retia.shapes.solver import Pattern, describe, expand, find, reasons, shape, sized, spread, value
+from retia.shapes.solver import Pattern, describe, find, reasons, shape, sized, spread, value
 
 Terms = dict[str, "Unknown | Rest"]
 
@@ -308,6 +308,3 @@ def _hook(node: Node) -> Any:
             ) from None
 
     return hook
-
-
-__all__ = ["Site", "Solution", "Terms", "expand", "infer"]

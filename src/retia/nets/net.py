@@ -23,7 +23,7 @@ from retia.nets.patterns import matches
 from retia.nets.ports import Port
 from retia.nets.registry import find
 from retia.nets.verbs import NetVerbs
-from retia.nets.wiring import Node, Value, Wiring, join, lay_out
+from retia.nets.wiring import Value, Wiring, join, lay_out
 from retia.shapes import Extent, Shape, show
 from retia.shapes.solver import reasons, spread, value
 
@@ -370,6 +370,3 @@ def _fits(shape: Shape | None, got: tuple[int, ...]) -> bool:
     if shape is None:
         return True
     return len(shape) == len(got) and all(s is None or s == g for s, g in zip(shape, got, strict=True))
-
-
-__all__ = ["Net", "Node", "missing_arrays"]
