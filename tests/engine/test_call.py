@@ -221,3 +221,8 @@ def test_an_example_that_is_too_short_for_a_layer_is_named():
     net = rt.Chain(rt.Conv1d(2, 3), input=(1, "n")).init()
     with pytest.raises(rt.ShapeError, match=r"0 \(Conv1d\(2, 3\)\), with n = 2: its window needs n"):
         net([np.zeros((1, 5)), np.zeros((1, 2))])
+
+
+def test_masked_entries_are_refused_and_never_read_as_numbers():
+    with pytest.raises(rt.CodecError, match="has masked entries"):
+        NET(np.ma.array([1.0, 2.0], mask=[False, True]))

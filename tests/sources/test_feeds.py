@@ -204,3 +204,7 @@ def test_pictures_of_8_and_16_bits_stand_in_one_feed(deep_from, monkeypatch):
     codec = rt.Image(4, 5, color="gray")
     packed = ResidentFeed(rt.data({"input": things}), {"input": codec.pack}).take(torch.arange(9))["input"]
     assert np.allclose(packed[:, 0].numpy(), np.stack(shallow), atol=1e-4)
+
+
+def test_numbers_of_more_digits_than_pytorch_has_are_taken():
+    assert numbers(np.array([0.5, 1.5], np.longdouble)).tolist() == [0.5, 1.5]

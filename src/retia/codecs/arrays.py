@@ -14,6 +14,7 @@ from retia.errors import CodecError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
 
 def is_array(thing: Any) -> bool:
@@ -42,6 +43,13 @@ def as_numbers(thing: Any, where: str) -> NDArray[Any]:
             f"{where}: {brief(thing)} is not made of real numbers ({array.dtype}).", path=where, got=thing
         )
     return array
+
+
+def as_tensor(array: NDArray[Any]) -> Tensor:
+    """An array of real numbers as a tensor of its own; types that PyTorch lacks become the nearest it has."""
+    wide = {"u2": np.int64, "u4": np.int64, "u8": np.int64, "f16": np.float64, "f12": np.float64}
+    kind = wide.get(f"{array.dtype.kind}{array.dtype.itemsize}", array.dtype.newbyteorder("="))
+    return torch.from_numpy(np.array(array, kind))
 
 
 def rows_where(mask: NDArray[Any]) -> NDArray[Any]:

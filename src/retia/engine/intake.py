@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from retia._late import numpy as np
 from retia._torch import torch
+from retia.codecs.arrays import as_array, as_tensor, brief
 from retia.engine.walk import Run, walk
 from retia.errors import CodecError, ShapeError, StructureError
 from retia.nets.codec import Codec
@@ -188,25 +188,14 @@ def _tensor(value: Any, where: str) -> Tensor:
         return value.detach() if value.layout == torch.strided else value.detach().to_dense()
     if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
         return torch.utils.dlpack.from_dlpack(value)
-    if isinstance(value, list | tuple) and any(isinstance(v, torch.Tensor) for v in value):
-        return torch.stack([_tensor(v, where) for v in value])
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise CodecError(f"{where}: these are not the rows of one array ({error}).", path=where) from None
+    array = as_array(value, where)
     if array.dtype.kind not in "biuf":
         raise CodecError(
-            f"{where} takes numbers; got {_brief(value)} ({array.dtype}).",
+            f"{where} takes numbers; got {brief(value)} ({array.dtype}).",
             fix="a codec at the port converts things that are not numbers, input=rt.Image(...)",
             path=where,
         )
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    if array.dtype.kind == "u" and array.dtype.itemsize > 1:
-        array = array.astype(np.int64)
-    if array.dtype == np.longdouble and array.dtype.itemsize > 8:
-        array = array.astype(np.float64)
-    return torch.from_numpy(np.array(array))
+    return as_tensor(array)
 
 
 def _by_codec(taken: Intake, port: Port, thing: Any, kind: torch.dtype, device: torch.device) -> Tensor:
@@ -293,8 +282,3 @@ def _fits(shape: tuple[Any, ...], got: tuple[int, ...]) -> bool:
     return len(shape) == len(got) and all(
         s is None or isinstance(s, Extent) or s == g for s, g in zip(shape, got, strict=True)
     )
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 60 else text[:57] + "..."

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from retia._torch import torch
 from retia.engine import draws
@@ -99,12 +99,13 @@ def walk_values(
     values: dict[Value, Any] = {("", name): tensor for name, tensor in inputs.items()}
     batch, device, real = _frame(inputs, arrays)
     wanted = set(wanted)
-    for node, dead in _schedule(net, frozenset(wanted)):
+    for node, keys, dead in _schedule(net, frozenset(wanted)):
         given = [values[source] for source in node.sources]
         masks = _masks(net, node, given, run.lengths)
         training = run.training and not run.inference(node.path)
         moment = Moment(run, node, training, batch, device, real, masks)
-        results = step(node, given, _own(node, arrays), moment)
+        own = {name: arrays[key] for name, key in keys.items()}
+        results = step(node, given, own, moment)
         values.update(zip(node.outputs, results, strict=True))
         for value in dead:
             del values[value]
@@ -141,31 +142,32 @@ def _asks(kind: type[Layer]) -> bool:
     return "moment" in inspect.signature(kind.forward).parameters
 
 
-def _own(node: Node, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: arrays[join(node.key, name)] for name in node.layer.owns()}
-
-
 def _mixes(node: Node, position: int) -> bool:
     return any(node.layer.role(dim) == "mix" for dim in node.signature.inputs[position].dims)
 
 
-def _schedule(net: Net, wanted: frozenset[Value]) -> list[tuple[Node, tuple[Value, ...]]]:
-    plans = net.__dict__.setdefault("_schedules", {})
+Stop: TypeAlias = "tuple[Node, dict[str, str], tuple[Value, ...]]"
+"""A node of a walk, the paths of its arrays by name, and the values that nobody needs after it."""
+
+
+def _schedule(net: Net, wanted: frozenset[Value]) -> list[Stop]:
+    plans: dict[frozenset[Value], list[Stop]] = net.__dict__.setdefault("_schedules", {})
     if wanted not in plans:
         plans[wanted] = _plan(net, wanted)
-    return plans[wanted]  # type: ignore[no-any-return]
+    return plans[wanted]
 
 
-def _plan(net: Net, wanted: frozenset[Value]) -> list[tuple[Node, tuple[Value, ...]]]:
+def _plan(net: Net, wanted: frozenset[Value]) -> list[Stop]:
     alive = set(wanted)
-    kept: list[tuple[Node, tuple[Value, ...]]] = []
+    kept: list[Stop] = []
     for node in reversed(net.wiring.nodes):
         if not alive & set(node.outputs):
             continue
         last = {source for source in node.sources if source not in alive and source[0] != ""}
         unused = {value for value in node.outputs if value not in alive}
         alive |= set(node.sources)
-        kept.append((node, tuple(last | unused)))
+        keys = {name: join(node.key, name) for name in node.layer.owns()}
+        kept.append((node, keys, tuple(last | unused)))
     return kept[::-1]
 
 

@@ -183,43 +183,41 @@ def _by_name(spec: Any, names: list[str], side: str) -> Any:
 
 def _from_wires(given: Any, edges: tuple[str, ...], read: dict[str, Any]) -> _Plan:
     declared: dict[str, Any] = {}
-    if edges:
-        if not isinstance(given, Mapping):
-            raise ArgumentError("Graph: edges go with a dict of nodes.", got=given)
-        for name, part in given.items():
-            check_part("Graph", name, part)
+    if edges and not isinstance(given, Mapping):
+        raise ArgumentError("Graph: edges go with a dict of nodes.", got=given)
     if inspect.isfunction(given) or inspect.ismethod(given):
         given, declared = _run(given, read["input"])
-    if isinstance(given, Wire):
-        outputs = {"output": given}
-    elif isinstance(given, tuple | list) and given and all(isinstance(w, Wire) for w in given):
-        outputs = {f"output{i}": w for i, w in enumerate(given, 1)}
-    elif isinstance(given, Mapping) and given and all(isinstance(w, Wire) for w in given.values()):
-        outputs = dict(given)
-    elif isinstance(given, Mapping):
-        for name, part in given.items():
-            check_part("Graph", name, part)
-        raise ArgumentError("Graph: there are no nodes.")
-    else:
-        raise ArgumentError(
-            f"Graph is made of wires, a function of wires, or a dict of nodes and edges; got {given!r}.",
-            got=given,
-        )
+    outputs = _named_wires(given, edges)
     collected = Collected()
     ends = {name: collected.source(wire) for name, wire in outputs.items()}
     unused = [name for name in declared if name not in collected.inputs]
     if unused:
         raise StructureError(f"Graph: the input {unused[0]!r} is not used.", path=unused[0])
-    specs = {name: wire.as_spec for name, wire in collected.inputs.items()}
-    if declared:
-        specs = {name: specs[name] for name in declared}
-    said = read["input"]
-    if said is None:
+    specs = {name: collected.inputs[name].as_spec for name in declared or collected.inputs}
+    if read["input"] is None:
         read["input"] = MappingProxyType(specs)
     links: dict[str, dict[str, End]] = {name: {} for name in collected.nodes}
     for source, port, name, to_port in collected.edges:
         links[name][to_port] = (source, port)
     return _Plan(collected.nodes, links, ends, list(specs))
+
+
+def _named_wires(given: Any, edges: tuple[str, ...]) -> dict[str, Wire]:
+    """The wires that go out, by the names of the outputs."""
+    if isinstance(given, Wire):
+        return {"output": given}
+    if isinstance(given, tuple | list) and given and all(isinstance(wire, Wire) for wire in given):
+        return {f"output{i}": wire for i, wire in enumerate(given, 1)}
+    if isinstance(given, Mapping):
+        if given and not edges and all(isinstance(wire, Wire) for wire in given.values()):
+            return dict(given)
+        for name, part in given.items():
+            check_part("Graph", name, part)
+        raise ArgumentError("Graph: there are no nodes.")
+    raise ArgumentError(
+        f"Graph is made of wires, a function of wires, or a dict of nodes and edges; got {given!r}.",
+        got=given,
+    )
 
 
 def _run(function: Callable[..., Any], said: Any) -> tuple[Any, dict[str, Any]]:

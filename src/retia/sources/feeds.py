@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from retia._late import numpy as np
 from retia._torch import torch
-from retia.codecs.arrays import as_numbers
+from retia.codecs.arrays import as_numbers, as_tensor
 from retia.errors import ArgumentError, DataError, Error, did_you_mean
 from retia.sources.pictures import unreadable
 
@@ -159,10 +159,8 @@ def numbers(things: Any) -> Tensor:
     Raises:
         CodecError: they are not numbers, or not all of one shape.
     """
-    array = as_numbers(things, "numbers")
-    kinds = {"f8": np.float32, "u2": np.int64, "u4": np.int64, "u8": np.int64}
-    kind = kinds.get(f"{array.dtype.kind}{array.dtype.itemsize}", array.dtype.newbyteorder("="))
-    return torch.from_numpy(np.array(array, kind))
+    tensor = as_tensor(as_numbers(things, "numbers"))
+    return tensor.float() if tensor.dtype == torch.float64 else tensor
 
 
 def free_memory() -> int:
