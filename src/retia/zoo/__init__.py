@@ -1,1 +1,1 @@
-"""Nets that come with Retia. Here are small ones, untrained, by a function each."""
+"""Nets that come with Retia, untrained, by a function each: small ones, and known ones for pictures."""
