@@ -1,0 +1,103 @@
+"""Which layout a result gets, and which calls read better another way round.
+
+The rules come from measurements on processors (``bench``): products of matrices are cheaper when their
+results stand column by column, so that one feature of all examples is together; convolutions when the
+channels of a place are together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from retia._torch import torch
+from retia.engine.kernels import Form, is_dense
+from retia.engine.trace import Call, Fact, contiguous
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
+WITH_NUMBERS = tuple(
+    f"aten::{name}"
+    for name in ("add", "sub", "mul", "div", "ge", "gt", "le", "lt", "eq", "ne", "clamp_min", "clamp_max",
+                 "bitwise_and", "bitwise_or", "bitwise_xor", "__rshift__", "__lshift__")
+)  # fmt: skip
+"""Operations whose second argument may be a number or a tensor."""
+SOFTMAX = ("aten::_softmax", "aten::_log_softmax")
+SOFTMAX_BACK = ("aten::_softmax_backward_data", "aten::_log_softmax_backward_data")
+
+
+def layout(call: Call, given: Sequence[Tensor], fact: Fact, pictures: bool) -> tuple[int, ...]:
+    """The strides of a call's result.
+
+    Args:
+        given: the tensors that it reads, as they stand.
+        fact: of the result.
+        pictures: whether the tape has convolutions.
+    """
+    shape = fact.shape
+    if call.op._schema.name in PRODUCTS:
+        return columns(shape)
+    for tensor in given:
+        strides = tensor.stride()
+        odd = tuple(tensor.shape) == shape and strides != contiguous(shape)
+        if odd and is_dense(shape, strides):
+            return strides
+    if len(shape) == 4 and pictures and (fact.dtype.is_floating_point or _any_last(given)):
+        return channels_last(shape)
+    return contiguous(shape)
+
+
+def _any_last(given: Sequence[Tensor]) -> bool:
+    return any(t.dim() == 4 and t.is_contiguous(memory_format=torch.channels_last) for t in given)
+
+
+def columns(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of matrices that stand column by column."""
+    *outer, rows, width = shape
+    return (*(s * width * rows for s in contiguous(tuple(outer))), 1, max(rows, 1))
+
+
+def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of pictures whose channels stand together."""
+    _, channels, height, width = shape
+    return (channels * height * width, 1, width * channels, channels)
+
+
+def adapted(
+    form: Form, op: Any, args: Sequence[Any], outs: Sequence[Tensor]
+) -> tuple[Form, list[Any], list[Tensor], list[tuple[Tensor, Tensor]]]:
+    """A call as the memory of its arguments likes it.
+
+    Returns:
+        The form, the arguments, where the results go, and copies to make before: (to, from).
+    """
+    name, args = op._schema.name, [*args]
+    if form.bound and name in WITH_NUMBERS:
+        args[1] = _as_tensor(args[0], args[1])
+    if name in SOFTMAX and _stands_in_columns(args[0], args[1]):
+        return form, [args[0].t(), 0, *args[2:]], [outs[0].t()], []
+    if name in SOFTMAX_BACK and _stands_in_columns(args[1], args[2]) and args[0].stride() == args[1].stride():
+        return form, [args[0].t(), args[1].t(), 0, *args[3:]], [outs[0].t()], []
+    if name == "aten::argmax" and args[0].dim() == 2 and not args[0].is_contiguous():
+        rows = torch.empty_strided(args[0].shape, contiguous(args[0].shape), dtype=args[0].dtype)
+        rows = rows.to(args[0].device)
+        return form, [rows, *args[1:]], [*outs], [(rows, args[0])]
+    return form, args, [*outs], []
+
+
+def _stands_in_columns(tensor: Tensor, axis: int) -> bool:
+    return tensor.dim() == 2 and axis % 2 == 1 and tensor.stride() == columns(tuple(tensor.shape))
+
+
+def _as_tensor(beside: Any, number: Any) -> Any:
+    """A bare number as a tensor without axes, of the type that it counts as: reading one costs less."""
+    plain = isinstance(number, int | float) and not isinstance(number, bool)
+    if not plain or not isinstance(beside, torch.Tensor) or beside.dim() == 0 or beside.is_complex():
+        return number
+    if beside.dtype.is_floating_point:
+        return torch.tensor(float(number), dtype=torch.float64)
+    if isinstance(number, float):
+        return torch.tensor(number, dtype=torch.get_default_dtype())
+    return torch.tensor(number) if beside.dtype != torch.bool else number

@@ -1,0 +1,155 @@
+"""The table of rewrites. Each says what it replaces, by what, and why the numbers stay the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from retia._torch import torch
+from retia.engine.rewrite import Change, Rule, View
+from retia.engine.trace import Call, Ref, Tape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NOBODY = -(2**31)
+"""``ignore_index`` of a loss whose targets are all class numbers, which its caller has checked."""
+
+
+def _op(name: str, overload: str = "default") -> Any:
+    return getattr(getattr(torch.ops.aten, name), overload)
+
+
+def _call(op: Any, args: Sequence[Any], result: Ref, **kwargs: Any) -> Call:
+    return Call(op, tuple(args), kwargs, (result,))
+
+
+def _relu(view: View, call: Call) -> Change | None:
+    """``relu(x)`` is ``clamp_min(x, 0)``, which can write into memory that is there."""
+    if not view.tape.fact(call.result).dtype.is_floating_point:
+        return None
+    return {call: [_call(_op("clamp_min"), (call.args[0], 0), call.result)]}
+
+
+def _whole_sum(view: View, call: Call) -> Change | None:
+    """A sum of everything is one over all axes, which can write into memory that is there."""
+    axes = list(range(len(view.tape.fact(call.args[0]).shape)))
+    if call.op is not _op("sum") or not axes:
+        return None
+    return {call: [Call(_op("sum", "dim_IntList"), (call.args[0], axes, False), call.kwargs, call.results)]}
+
+
+def _column_sums(view: View, call: Call) -> Change | None:
+    """Sums over a batch are a product with ones: the gradient of every bias."""
+    source = view.tape.fact(call.args[0])
+    real = source.dtype.is_floating_point and not call.kwargs.get("dtype")
+    if call.op is not _op("sum", "dim_IntList") or len(source.shape) != 2 or not real:
+        return None
+    if list(call.args[1]) != [0] or len(call.args) < 3 or not call.args[2]:
+        return None
+    ones = torch.ones(1, source.shape[0], dtype=source.dtype, device=source.device)
+    return {call: [_call(_op("mm"), (view.tape.constant(ones), call.args[0]), call.result)]}
+
+
+def _pool_first(view: View, call: Call) -> Change | None:
+    """The greatest of some numbers without their negatives is the greatest without its negatives.
+
+    So the pooling goes first and the smaller picture is rectified; its gradient likewise.
+    """
+    relu = view.made_by(call.args[0], "relu")
+    if relu is None or relu.op is not _op("relu"):
+        return None
+    rectified, pooled, places = relu.result, call.results[0], call.results[1]
+    back = [c for c in view.readers[rectified.number] if c is not call]
+    tape = view.tape
+    before = tape.like(_real(pooled))
+    plain = relu.args[0]
+    forward = [
+        Call(call.op, (plain, *call.args[1:]), call.kwargs, (before, places)),
+        _call(_op("relu"), (before,), _real(pooled)),
+    ]
+    changes: dict[Call, list[Call]] = {relu: [], call: forward}
+    if back:
+        found = _pool_gradient(view, rectified, plain, _real(pooled), [call, *back])
+        if found is None:
+            return None
+        changes.update(found)
+    elif not view.read_only_by(rectified, [call]):
+        return None
+    return changes
+
+
+def _pool_gradient(
+    view: View, rectified: Ref, plain: Ref, pooled: Ref, readers: Sequence[Call]
+) -> dict[Call, list[Call]] | None:
+    """The gradients of a pooling and of the rectification before it, the other way round."""
+    pools = [c for c in readers if c.op is _op("max_pool2d_with_indices_backward")]
+    halves = [c for c in readers if c.op is _op("threshold_backward")]
+    if len(pools) != 1 or len(halves) != 1 or len(readers) != 3:
+        return None
+    (pool,), (half,) = pools, halves
+    of_pool = half.args[0] == pool.result and view.read_only_by(pool.result, [half])
+    if not of_pool or not view.read_only_by(rectified, readers) or half.args[1] != rectified:
+        return None
+    smaller = view.tape.like(pooled)
+    return {
+        pool: [_call(half.op, (pool.args[0], pooled, half.args[2]), smaller)],
+        half: [_call(pool.op, (smaller, plain, *pool.args[2:]), half.result)],
+    }
+
+
+def _real(ref: Ref | None) -> Ref:
+    assert ref is not None
+    return ref
+
+
+def _cross_entropy(view: View, call: Call) -> Change | None:
+    """The gradient of a mean cross-entropy by its logits: ``(softmax - one-hot) * g``, in closed form."""
+    tape, (gradient, logs, axis) = view.tape, call.args[:3]
+    loss = view.made_by(gradient, "nll_loss_backward")
+    fact = tape.fact(logs)
+    if loss is None or len(fact.shape) != 2 or axis % 2 != 1 or loss.args[1] != logs:
+        return None
+    weight, reduction, ignored = loss.args[3:6]
+    share = _uniform(view.value_of(loss.args[0]))
+    if weight is not None or reduction != 0 or ignored != NOBODY or share is None:
+        return None
+    classes = fact.shape[1]
+    table = torch.eye(classes, dtype=fact.dtype, device=fact.device) * share
+    chances, scaled = tape.like(logs), tape.like(logs)
+    hot = tape.like(logs, (classes, fact.shape[0]))
+    across = tape.new(fact, hot.number)
+    return {
+        call: [
+            _call(_op("exp"), (logs,), chances),
+            _call(_op("mul", "Tensor"), (chances, share), scaled),
+            _call(_op("index_select"), (tape.constant(table), 1, loss.args[2]), hot),
+            _call(_op("t"), (hot,), across),
+            _call(_op("sub", "Tensor"), (scaled, across), call.result),
+        ]
+    }
+
+
+def _uniform(tensor: Tensor | None) -> float | None:
+    """The number that stands everywhere in a constant; None where it is no such constant."""
+    if tensor is None or tensor.numel() == 0:
+        return None
+    first = float(tensor.flatten()[0])
+    return first if bool((tensor == first).all()) else None
+
+
+EXACT = (
+    Rule("relu as a clamp", "relu", _relu),
+    Rule("a whole sum over its axes", "sum", _whole_sum),
+)
+"""Rewrites whose numbers are the same to the bit."""
+
+TRAINING = (
+    Rule("pool before relu", "max_pool2d_with_indices", _pool_first),
+    Rule("cross-entropy's gradient in closed form", "_log_softmax_backward_data", _cross_entropy),
+    Rule("column sums as a product", "sum", _column_sums),
+    *EXACT,
+)
+"""Rewrites for a training step."""
+
+__all__ = ["EXACT", "NOBODY", "TRAINING", "Tape"]

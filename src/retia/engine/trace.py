@@ -1,0 +1,297 @@
+"""Recording: what PyTorch is asked to do while a function runs, as a flat list of ATen calls.
+
+A tape is a value: calls in order, each naming what it reads and gives by number. Forward, derivative and
+everything between stand on it alike, because recording happens below PyTorch's autograd.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from retia._torch import torch
+from retia.errors import Error
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class NotFlatError(Error):
+    """A function that no flat list of calls can replay: it decides by the numbers it sees."""
+
+
+class Ref(NamedTuple):
+    """A tensor on a tape, by its number."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What is known of a tensor on a tape.
+
+    Attributes:
+        shape, strides, dtype, device: as they were recorded.
+        alias: the number of the tensor whose memory it shares (itself, where it has its own).
+    """
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    alias: int = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One ATen call.
+
+    Attributes:
+        op: the overload that was called.
+        args, kwargs: as they were given, tensors being refs.
+        results: one ref for each tensor that it gives; None where it gives none.
+    """
+
+    op: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    results: tuple[Ref | None, ...]
+
+    @property
+    def result(self) -> Ref:
+        """The only result."""
+        (only,) = self.results
+        assert only is not None
+        return only
+
+    def refs(self) -> Iterator[Ref]:
+        """Every tensor that it reads."""
+        yield from refs_in(self.args)
+        yield from refs_in(tuple(self.kwargs.values()))
+
+    def replaced(self, swap: Callable[[Ref], Ref]) -> Call:
+        """The call with other tensors in the places of those that it reads."""
+        kwargs = {name: map_refs(value, swap) for name, value in self.kwargs.items()}
+        return Call(self.op, map_refs(self.args, swap), kwargs, self.results)
+
+
+@dataclass
+class Tape:
+    """A flat list of calls.
+
+    Attributes:
+        calls: in order.
+        inputs: by name.
+        outputs: by name.
+        facts: of every tensor, by number.
+        constants: tensors that were neither given nor computed, by number.
+    """
+
+    calls: list[Call] = field(default_factory=list)
+    inputs: dict[str, Ref] = field(default_factory=dict)
+    outputs: dict[str, Ref] = field(default_factory=dict)
+    facts: list[Fact] = field(default_factory=list)
+    constants: dict[int, Tensor] = field(default_factory=dict)
+
+    def new(self, fact: Fact, alias: int | None = None) -> Ref:
+        """A tensor that was not there, in memory of its own unless ``alias`` says whose it shares."""
+        number = len(self.facts)
+        self.facts.append(replace(fact, alias=number if alias is None else self.facts[alias].alias))
+        return Ref(number)
+
+    def like(self, ref: Ref, shape: tuple[int, ...] | None = None, dtype: Any = None) -> Ref:
+        """A new tensor of a known one's shape, type and device, unless others are given."""
+        fact = self.facts[ref.number]
+        chosen = fact.shape if shape is None else shape
+        strides = fact.strides if shape is None else contiguous(chosen)
+        return self.new(Fact(chosen, strides, fact.dtype if dtype is None else dtype, fact.device))
+
+    def constant(self, tensor: Tensor) -> Ref:
+        """A tensor with its numbers."""
+        ref = self.new(fact_of(tensor))
+        self.constants[ref.number] = tensor
+        return ref
+
+    def fact(self, ref: Ref) -> Fact:
+        """What is known of a tensor."""
+        return self.facts[ref.number]
+
+    def __str__(self) -> str:
+        """The calls, one a line, for people."""
+        named = {ref.number: name for name, ref in self.inputs.items()}
+
+        def tell(ref: Ref) -> Any:
+            return _Name(named.get(ref.number, f"v{ref.number}"))
+
+        lines = []
+        for call in self.calls:
+            gives = ", ".join("_" if r is None else f"v{r.number}" for r in call.results)
+            takes = [repr(map_refs(a, tell)) for a in call.args]
+            takes += [f"{name}={map_refs(a, tell)!r}" for name, a in call.kwargs.items()]
+            lines.append(f"{gives} = {call.op}({', '.join(takes)})")
+        return "\n".join(lines)
+
+
+class _Name(str):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def record(function: Callable[..., Mapping[str, Tensor]], inputs: Mapping[str, Tensor]) -> Tape:
+    """Run a function once and write down what it asked PyTorch to do.
+
+    Args:
+        function: takes the inputs by name, answers tensors by name. It may differentiate.
+        inputs: by name; whatever else it reads becomes a constant of the tape.
+    Raises:
+        NotFlatError: it read a number off a tensor, so that other inputs might take another way.
+    Example:
+        >>> tape = record(lambda x: {"y": (x * 2).relu()}, {"x": torch.ones(3)})
+        >>> print(tape)
+        v1 = aten.mul.Tensor(x, 2)
+        v2 = aten.relu.default(v1)
+    """
+    tape = Tape()
+    known: dict[int, tuple[weakref.ref[Tensor], Ref]] = {}
+
+    def name(tensor: Tensor, ref: Ref) -> None:
+        known[id(tensor)] = (weakref.ref(tensor), ref)
+
+    def find(tensor: Tensor) -> Ref:
+        held = known.get(id(tensor))
+        if held is not None and held[0]() is tensor:
+            return held[1]
+        ref = tape.constant(tensor.detach())
+        name(tensor, ref)
+        return ref
+
+    def note(op: Any, args: Any, kwargs: Any, results: Any) -> None:
+        refuse(op, args)
+        taken = map_tensors(args, find), map_tensors(kwargs, find)
+        given = results if isinstance(results, list | tuple) else (results,)
+        named = [_named(tape, each, args, find) if _is_tensor(each) else None for each in given]
+        for tensor, ref in zip(given, named, strict=True):
+            if ref is not None:
+                name(tensor, ref)
+        tape.calls.append(Call(op, taken[0], taken[1], tuple(named)))
+
+    for key, tensor in inputs.items():
+        tape.inputs[key] = tape.new(fact_of(tensor))
+        name(tensor, tape.inputs[key])
+    with recorder()(note):
+        outputs = function(**inputs)
+    tape.outputs = {key: find(tensor) for key, tensor in outputs.items()}
+    return tape
+
+
+def _named(tape: Tape, tensor: Tensor, args: Any, find: Callable[[Tensor], Ref]) -> Ref:
+    """The ref of a result: that of an argument changed in place, or a new one that knows its memory."""
+    own = tensor.untyped_storage().data_ptr()
+    for given in tensors_in(args):
+        if given is tensor:
+            return find(given)
+        if own and given.untyped_storage().data_ptr() == own:
+            return tape.new(fact_of(tensor), find(given).number)
+    return tape.new(fact_of(tensor))
+
+
+def fact_of(tensor: Tensor) -> Fact:
+    """What a tape keeps of a tensor."""
+    return Fact(tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device)
+
+
+def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of a row-major tensor."""
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(strides))
+
+
+def refuse(op: Any, args: Any = ()) -> None:
+    """Make sure that a call can be replayed.
+
+    Raises:
+        NotFlatError: its result depends on the numbers it sees, by a host's decision or by its shape.
+    """
+    by_numbers = torch.Tag.data_dependent_output in op.tags
+    by_shape = torch.Tag.dynamic_output_shape in op.tags and (
+        op.name() != "aten::index.Tensor" or any(t.dtype == torch.bool for t in tensors_in(args))
+    )
+    if by_numbers or by_shape:
+        raise NotFlatError(
+            f"{op} answers by the numbers it sees, so no flat program can replay it.", fix='engine="walk"'
+        )
+
+
+@lru_cache(maxsize=1)
+def recorder() -> Any:
+    """The class that listens; made at its first use, for PyTorch is imported late."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __init__(self, note: Callable[[Any, Any, Any, Any], None]) -> None:
+            super().__init__()  # type: ignore[no-untyped-call]
+            self._note = note
+
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:
+            return False  # else torch._dynamo is imported, which takes longer than the whole recording
+
+        def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            results = op(*args, **(kwargs or {}))
+            self._note(op, args, kwargs or {}, results)
+            return results
+
+    return Recorder
+
+
+# Nested arguments ---------------------------------------------------------------------------------
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)
+
+
+def _mapped(value: Any, kind: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, kind):
+        return change(value)
+    if isinstance(value, list | tuple):
+        return type(value)(_mapped(each, kind, change) for each in value)
+    if isinstance(value, dict):
+        return {name: _mapped(each, kind, change) for name, each in value.items()}
+    return value
+
+
+def map_refs(value: Any, change: Callable[[Ref], Any]) -> Any:
+    """Nested arguments with every ref changed."""
+    return _mapped(value, Ref, change)
+
+
+def map_tensors(value: Any, change: Callable[[Tensor], Any]) -> Any:
+    """Nested arguments with every tensor changed."""
+    return _mapped(value, torch.Tensor, change)
+
+
+def _found(value: Any, kind: Any) -> Iterator[Any]:
+    if isinstance(value, kind):
+        yield value
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _found(each, kind)
+
+
+def refs_in(value: Any) -> Iterator[Ref]:
+    """Every ref among nested arguments."""
+    return _found(value, Ref)
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Every tensor among nested arguments."""
+    return _found(value, torch.Tensor)
