@@ -40,6 +40,8 @@ def layout(call: Call, given: Sequence[Tensor], fact: Fact, pictures: bool) -> t
     if call.op._schema.name in PRODUCTS:
         return columns(shape)
     for tensor in given:
+    if call.op._schema.name in (*SOFTMAX, *SOFTMAX_BACK) and not _turned(given, call.args[len(given)]):
+        return contiguous(shape)  # PyTorch writes them row by row, whatever the memory's strides say
         strides = tensor.stride()
         odd = tuple(tensor.shape) == shape and strides != contiguous(shape)
         if odd and is_dense(shape, strides):
@@ -76,9 +78,9 @@ def adapted(
     name, args = op._schema.name, [*args]
     if form.bound and name in WITH_NUMBERS:
         args[1] = _as_tensor(args[0], args[1])
-    if name in SOFTMAX and _stands_in_columns(args[0], args[1]):
+    if name in SOFTMAX and _turned(args[:1], args[1]):
         return form, [args[0].t(), 0, *args[2:]], [outs[0].t()], []
-    if name in SOFTMAX_BACK and _stands_in_columns(args[1], args[2]) and args[0].stride() == args[1].stride():
+    if name in SOFTMAX_BACK and _turned(args[:2], args[2]):
         return form, [args[0].t(), args[1].t(), 0, *args[3:]], [outs[0].t()], []
     if name == "aten::argmax" and args[0].dim() == 2 and not args[0].is_contiguous():
         rows = torch.empty_strided(args[0].shape, contiguous(args[0].shape), dtype=args[0].dtype)
@@ -87,8 +89,9 @@ def adapted(
     return form, args, [*outs], []
 
 
-def _stands_in_columns(tensor: Tensor, axis: int) -> bool:
-    return tensor.dim() == 2 and axis % 2 == 1 and tensor.stride() == columns(tuple(tensor.shape))
+def _turned(given: Sequence[Tensor], axis: int) -> bool:
+    """Whether a softmax of all that is given had better be one along the first axis of its transposes."""
+    return axis % 2 == 1 and all(t.dim() == 2 and t.stride() == columns(tuple(t.shape)) for t in given)
 
 
 def _as_tensor(beside: Any, number: Any) -> Any:

@@ -19,7 +19,7 @@ from retia.engine.kernels import Form, forms, is_dense, same_place
 from retia.engine.layouts import adapted, layout
 from retia.engine.rewrite import written_by
 from retia.engine.source import Source
-from retia.engine.trace import Call, NotFlatError, Ref, Tape, map_refs, refs_in
+from retia.engine.trace import Call, NotFlatError, Ref, Tape, contiguous, map_refs, refs_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,12 +84,14 @@ class Planner:
         tape: what to compute.
         fixed: memory of inputs that stay where they are, by name.
         free: inputs that come with each run, by name: examples of them.
+        plain: keep the layouts that were recorded, so that the same kernels give the same bits.
         targets: where outputs go, by name; the others are answered.
     """
 
     tape: Tape
     fixed: Mapping[str, Tensor]
     free: Mapping[str, Tensor] = field(default_factory=dict)
+    plain: bool = False
     targets: Mapping[str, Target] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -264,7 +266,7 @@ class Planner:
         if ref.number in self.presets or self._group(ref) in self._written or source.dim() == 0:
             strides = None
         elif wanted in (None, torch.preserve_format):
-            strides = layout(call, [source], self.tape.fact(ref), self.pictures)
+            strides = self._layout(call, ref, [source])
         else:
             strides = torch.empty(source.shape, device="meta").contiguous(memory_format=wanted).stride()
         slot = self._buffer(ref, strides, self._group(ref))
@@ -281,7 +283,7 @@ class Planner:
             return False
         args, kwargs = self._given(call)
         given = [self.slots[ref.number].tensor for ref in call.refs()]
-        strides = [layout(call, given, self.tape.fact(ref), self.pictures) for ref in refs]
+        strides = [self._layout(call, ref, given) for ref in refs]
         before = self.pool.mark()
         over = self._in_place(call, number, strides[0]) if len(refs) == 1 else None
         if over is not None:
@@ -347,6 +349,13 @@ class Planner:
             self.homes.setdefault(group, []).append(home)
         self.slots[ref.number] = slot
         return slot
+    def _layout(self, call: Call, ref: Ref, given: Sequence[Tensor]) -> tuple[int, ...]:
+        """The strides of a result."""
+        fact = self.tape.fact(ref)
+        if not self.plain:
+            return layout(call, given, fact, self.pictures)
+        return fact.strides if is_dense(fact.shape, fact.strides) else contiguous(fact.shape)
+
 
     def _in_place(self, call: Call, number: int, strides: tuple[int, ...]) -> Ref | None:
         """An argument whose memory the result may take: pointwise, not read again, alike in all."""
