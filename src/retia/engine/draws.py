@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 
@@ -35,8 +35,18 @@ def uniform(seed: int, step: int, path: str, rows: Tensor, shape: Sequence[int])
         rows: int64, the global number of each example.
         shape: of one example.
     """
+    return from_halves(halves(seed, step, path), rows, shape)
+
+
+def halves(seed: int, step: int, path: str) -> tuple[int, int]:
+    """The key of a layer's draws in a step, as two numbers of 32 bits."""
     number = key(seed, step, path)
-    low, high = number & _MASK, number >> 32
+    return number & _MASK, number >> 32
+
+
+def from_halves(parts: Sequence[Any], rows: Tensor, shape: Sequence[int]) -> Tensor:
+    """``uniform`` from the two halves of its key: numbers, or tensors (a program's, whose keys change)."""
+    low, high = parts
     units = torch.arange(math.prod(shape), device=rows.device)
     row = _mix(_mix((rows & _MASK) ^ low) ^ ((rows >> 32) & _MASK) ^ high)
     mixed = _mix(_mix((units ^ row.unsqueeze(1)) & _MASK) ^ (high >> 7))

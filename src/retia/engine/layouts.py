@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.engine.kernels import Form, is_dense
-from retia.engine.trace import Call, Fact, contiguous
+from retia.engine.trace import Call, Fact, Ref, Tape, contiguous
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
+CONVOLUTIONS = ("aten::convolution", "aten::convolution_backward")
 WITH_NUMBERS = tuple(
     f"aten::{name}"
     for name in ("add", "sub", "mul", "div", "ge", "gt", "le", "lt", "eq", "ne", "clamp_min", "clamp_max",
@@ -39,9 +40,9 @@ def layout(call: Call, given: Sequence[Tensor], fact: Fact, pictures: bool) -> t
     shape = fact.shape
     if call.op._schema.name in PRODUCTS:
         return columns(shape)
-    for tensor in given:
     if call.op._schema.name in (*SOFTMAX, *SOFTMAX_BACK) and not _turned(given, call.args[len(given)]):
         return contiguous(shape)  # PyTorch writes them row by row, whatever the memory's strides say
+    for tensor in given:
         strides = tensor.stride()
         odd = tuple(tensor.shape) == shape and strides != contiguous(shape)
         if odd and is_dense(shape, strides):
@@ -53,6 +54,32 @@ def layout(call: Call, given: Sequence[Tensor], fact: Fact, pictures: bool) -> t
 
 def _any_last(given: Sequence[Tensor]) -> bool:
     return any(t.dim() == 4 and t.is_contiguous(memory_format=torch.channels_last) for t in given)
+
+
+def weight_layouts(tape: Tape) -> dict[str, tuple[int, ...]]:
+    """Strides of inputs that are better kept another way than row by row, by name.
+
+    The matrix of a dense layer stands with one input's weights together: its gradient is then a product
+    that processors compute in two thirds of the time. Kernels of convolutions stand channels last.
+    """
+    readers: dict[int, list[Call]] = {}
+    for call in tape.calls:
+        for ref in call.refs():
+            readers.setdefault(ref.number, []).append(call)
+    found = {}
+    for name, ref in tape.inputs.items():
+        shape, uses = tape.fact(ref).shape, readers.get(ref.number, [])
+        names = [call.op._schema.name for call in uses]
+        turned = [call.result for call in uses if call.op._schema.name == "aten::t"]
+        if len(shape) == 2 and any(_is_factor(readers, each) for each in turned):
+            found[name] = columns(shape)
+        elif len(shape) == 4 and any(each in CONVOLUTIONS for each in names):
+            found[name] = channels_last(shape)
+    return found
+
+
+def _is_factor(readers: dict[int, list[Call]], ref: Ref) -> bool:
+    return any(call.op._schema.name in PRODUCTS for call in readers.get(ref.number, []))
 
 
 def columns(shape: tuple[int, ...]) -> tuple[int, ...]:

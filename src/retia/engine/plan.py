@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from retia._torch import torch
 from retia.engine.buffers import Pool
 from retia.engine.kernels import Form, forms, is_dense, same_place
-from retia.engine.layouts import adapted, layout
+from retia.engine.layouts import CONVOLUTIONS, adapted, layout
 from retia.engine.rewrite import written_by
 from retia.engine.source import Source
 from retia.engine.trace import Call, NotFlatError, Ref, Tape, contiguous, map_refs, refs_in
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 COPIES = ("aten::_to_copy", "aten::clone")
-CONVOLUTIONS = ("aten::convolution", "aten::convolution_backward")
 UNSAFE_VIEW = "aten::_unsafe_view"
 
 
@@ -84,15 +83,15 @@ class Planner:
         tape: what to compute.
         fixed: memory of inputs that stay where they are, by name.
         free: inputs that come with each run, by name: examples of them.
-        plain: keep the layouts that were recorded, so that the same kernels give the same bits.
         targets: where outputs go, by name; the others are answered.
+        plain: keep the layouts that were recorded, so that the same kernels give the same bits.
     """
 
     tape: Tape
     fixed: Mapping[str, Tensor]
     free: Mapping[str, Tensor] = field(default_factory=dict)
-    plain: bool = False
     targets: Mapping[str, Target] = field(default_factory=dict)
+    plain: bool = False
 
     def __post_init__(self) -> None:
         self.slots: dict[int, Slot] = {}
@@ -349,13 +348,13 @@ class Planner:
             self.homes.setdefault(group, []).append(home)
         self.slots[ref.number] = slot
         return slot
+
     def _layout(self, call: Call, ref: Ref, given: Sequence[Tensor]) -> tuple[int, ...]:
         """The strides of a result."""
         fact = self.tape.fact(ref)
         if not self.plain:
             return layout(call, given, fact, self.pictures)
         return fact.strides if is_dense(fact.shape, fact.strides) else contiguous(fact.shape)
-
 
     def _in_place(self, call: Call, number: int, strides: tuple[int, ...]) -> Ref | None:
         """An argument whose memory the result may take: pointwise, not read again, alike in all."""

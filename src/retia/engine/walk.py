@@ -8,7 +8,7 @@ and hands masks to the layers that ask for one.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -35,7 +35,9 @@ class Run:
         step: number of the training step, part of every draw's key.
         rows: the global number of each example of the batch, part of every draw's key.
         lengths: for every name of a varying size, its value in each example.
-        inference: paths below which the net behaves as in inference even in training.
+        inference: whether the layer at a path behaves as in inference even in training.
+        keys: the halves of the draws' key by path, where they are tensors instead of following from
+            seed and step.
     """
 
     training: bool = False
@@ -44,6 +46,7 @@ class Run:
     rows: Tensor | None = None
     lengths: Mapping[str, Tensor] = field(default_factory=dict)
     inference: Callable[[str], bool] = lambda path: False
+    keys: Mapping[str, Any] | None = None
     updates: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -68,7 +71,9 @@ class Moment:
         rows = self.run.rows
         if rows is None:
             rows = torch.arange(like.shape[0], device=like.device)
-        return draws.uniform(self.run.seed, self.run.step, self.node.path, rows, like.shape[1:])
+        path, keys = self.node.path, self.run.keys
+        parts = keys[path] if keys is not None else draws.halves(self.run.seed, self.run.step, path)
+        return draws.from_halves(parts, rows, like.shape[1:])
 
     def update(self, name: str, value: Tensor) -> None:
         """Give an array that is not learned (a running statistic) its next value."""
@@ -93,19 +98,29 @@ def walk(
 
 
 def walk_values(
-    net: Net, inputs: Mapping[str, Tensor], arrays: Mapping[str, Tensor], run: Run, wanted: Any
+    net: Net,
+    inputs: Mapping[str, Tensor],
+    arrays: Mapping[str, Tensor],
+    run: Run,
+    wanted: Any,
+    given: Mapping[Value, Tensor] | None = None,
 ) -> dict[Value, Tensor]:
-    """Compute some of a net's values, by their names in the wiring; only what they need is run."""
+    """Compute some of a net's values, by their names in the wiring; only what they need is run.
+
+    Args:
+        given: values within the net that are known; what leads to them is not run.
+    """
     values: dict[Value, Any] = {("", name): tensor for name, tensor in inputs.items()}
-    batch, device, real = _frame(inputs, arrays)
+    values.update(given or {})
+    batch, device, real = _frame(values.values(), arrays)
     wanted = set(wanted)
-    for node, keys, dead in _schedule(net, frozenset(wanted)):
-        given = [values[source] for source in node.sources]
-        masks = _masks(net, node, given, run.lengths)
+    for node, keys, dead in _schedule(net, frozenset(wanted), frozenset(given or ())):
+        taken = [values[source] for source in node.sources]
+        masks = _masks(net, node, taken, run.lengths)
         training = run.training and not run.inference(node.path)
         moment = Moment(run, node, training, batch, device, real, masks)
         own = {name: arrays[key] for name, key in keys.items()}
-        results = step(node, given, own, moment)
+        results = step(node, taken, own, moment)
         values.update(zip(node.outputs, results, strict=True))
         for value in dead:
             del values[value]
@@ -113,12 +128,13 @@ def walk_values(
 
 
 def _frame(
-    inputs: Mapping[str, Tensor], arrays: Mapping[str, Tensor]
+    given: Iterable[Tensor], arrays: Mapping[str, Tensor]
 ) -> tuple[int, torch.device, torch.dtype]:
     """Number of examples, device and real type of a walk; layers without inputs follow them."""
-    batch = next((tensor.shape[0] for tensor in inputs.values()), 1)
-    device = next((t.device for t in chain(inputs.values(), arrays.values())), torch.device("cpu"))
-    every = chain(arrays.values(), inputs.values())
+    given = list(given)
+    batch = given[0].shape[0] if given else 1
+    device = next((t.device for t in chain(given, arrays.values())), torch.device("cpu"))
+    every = chain(arrays.values(), given)
     real = next((tensor.dtype for tensor in every if tensor.is_floating_point()), torch.float32)
     return batch, device, real
 
@@ -132,13 +148,14 @@ def step(node: Node, given: list[Any], own: Mapping[str, Tensor], moment: Moment
             given[position] = given[position].to(moment.real)
         if mask is not None and _mixes(node, position):
             given[position] = torch.where(mask, given[position], given[position].new_zeros(()))
-    extra = {"moment": moment} if _asks(type(node.layer)) else {}
+    extra = {"moment": moment} if asks(type(node.layer)) else {}
     result = node.layer.forward(*given, **own, **extra)
     return result if isinstance(result, tuple) else (result,)
 
 
 @lru_cache(maxsize=512)
-def _asks(kind: type[Layer]) -> bool:
+def asks(kind: type[Layer]) -> bool:
+    """Whether a layer asks the walk for anything: draws, masks, the place for new statistics."""
     return "moment" in inspect.signature(kind.forward).parameters
 
 
@@ -150,24 +167,24 @@ Stop: TypeAlias = "tuple[Node, dict[str, str], tuple[Value, ...]]"
 """A node of a walk, the paths of its arrays by name, and the values that nobody needs after it."""
 
 
-def _schedule(net: Net, wanted: frozenset[Value]) -> list[Stop]:
-    plans: dict[frozenset[Value], list[Stop]] = net.__dict__.setdefault("_schedules", {})
-    if wanted not in plans:
-        plans[wanted] = _plan(net, wanted)
-    return plans[wanted]
+def _schedule(net: Net, wanted: frozenset[Value], given: frozenset[Value]) -> list[Stop]:
+    plans: dict[Any, list[Stop]] = net.__dict__.setdefault("_schedules", {})
+    if (wanted, given) not in plans:
+        plans[wanted, given] = _plan(net, wanted, given)
+    return plans[wanted, given]
 
 
-def _plan(net: Net, wanted: frozenset[Value]) -> list[Stop]:
-    alive = set(wanted)
+def _plan(net: Net, wanted: frozenset[Value], given: frozenset[Value]) -> list[Stop]:
+    alive = set(wanted) - given
     kept: list[Stop] = []
     for node in reversed(net.wiring.nodes):
         if not alive & set(node.outputs):
             continue
-        last = {source for source in node.sources if source not in alive and source[0] != ""}
+        last = {source for source in node.sources if source not in alive | wanted and source[0] != ""}
         unused = {value for value in node.outputs if value not in alive}
-        alive |= set(node.sources)
+        alive |= set(node.sources) - given
         keys = {name: join(node.key, name) for name in node.layer.owns()}
-        kept.append((node, keys, tuple(last | unused)))
+        kept.append((node, keys, tuple((last - given) | (unused - wanted))))
     return kept[::-1]
 
 

@@ -20,12 +20,16 @@ from retia.metrics.losses import Loss
 from retia.metrics.objective import Objective, Term
 from retia.nets.net import Net
 from retia.nets.ports import Port
+from retia.nets.wiring import Value
 from retia.shapes import Extent
 from retia.sources.dataset import Data
-from retia.sources.feeds import feed
+from retia.sources.feeds import ResidentFeed, feed
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+CHECKED = 4096
+"""Examples are looked at so many at once."""
 
 
 @dataclass
@@ -37,15 +41,17 @@ class Batch:
         targets: by output port, batch first.
         rows: int64, the number of each example in the data; part of every random draw's key.
         lengths: of varying sizes, by name, one for each example.
+        given: values within the net that are known already.
     """
 
     inputs: Mapping[str, Tensor]
     targets: Mapping[str, Tensor]
     rows: Tensor | None = None
     lengths: Mapping[str, Tensor] = field(default_factory=dict)
+    given: Mapping[Value, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(next(iter(self.inputs.values())))
+        return len(next(iter((self.inputs or self.given or self.targets).values())))
 
 
 def columns_of(net: Net, data: Data, ports: Sequence[str]) -> dict[str, str]:
@@ -132,11 +138,15 @@ class Examples:
     def batches(self, rows: Sequence[Tensor]) -> Iterator[Batch]:
         """Batches of these rows, each an int64 tensor, in the order given."""
         for numbers, packed in zip(rows, self.feed.stream(rows), strict=True):
-            yield self._batch(packed, numbers)
+            yield self.arrive(packed, numbers)
 
     def in_order(self, size: int) -> Iterator[Batch]:
         """All examples in their order, ``size`` a batch."""
         return self.batches(torch.split(torch.arange(len(self)), size))
+
+    def batch(self, rows: Tensor) -> Batch:
+        """The batch of these rows."""
+        return self.arrive(self.feed.take(rows), rows)
 
     def check(self, batch: Batch) -> None:
         """Make sure that a batch can be learned from.
@@ -147,20 +157,29 @@ class Examples:
         """
         check_shapes(self.net, batch.inputs)
         for name, values in batch.inputs.items():
-            if self._inputs[name].codec is not None or not values.is_floating_point():
-                continue  # codecs give finite numbers
-            if not bool((finite := values.isfinite()).all()):
-                first = (~finite).nonzero()[0]
-                row = int(first[0]) if batch.rows is None else int(batch.rows[first[0]])
-                raise DataError(
-                    f"{name}: row {row} holds {float(values[tuple(first)]):g}.",
-                    fix="leave the row out, or fill the gap",
-                    path=f"row {row}",
-                    got=float(values[tuple(first)]),
-                )
+            if self._inputs[name].codec is None:  # codecs give finite numbers
+                _check_finite(name, values, batch.rows)
         self.objective.check(batch.targets, batch.rows)
 
-    def _batch(self, packed: Mapping[str, Tensor], rows: Tensor) -> Batch:
+    def check_all(self) -> bool:
+        """``check`` of all examples where they are at hand; answers whether they are.
+
+        Raises: as ``check``.
+        """
+        if not isinstance(self.feed, ResidentFeed):
+            return False
+        self.check(self.batch(torch.arange(1)))
+        for start in range(0, len(self), CHECKED):
+            part = {name: tensor[start : start + CHECKED] for name, tensor in self.feed.tensors.items()}
+            rows = torch.arange(start, min(start + CHECKED, len(self)))
+            for name, port in self._inputs.items():
+                if port.codec is None:
+                    _check_finite(name, part[self._columns[name]], rows)
+            self.objective.check({name: part[self._columns[name]] for name in self.objective.ports}, rows)
+        return True
+
+    def arrive(self, packed: Mapping[str, Tensor], rows: Tensor) -> Batch:
+        """Packed rows of the feed as a batch on the device, through the codecs' device halves."""
         inputs = {name: self._arrive(name, port, packed) for name, port in self._inputs.items()}
         targets = {name: packed[self._columns[name]].to(self.device) for name in self.objective.ports}
         return Batch(inputs, targets, rows.to(self.device))
@@ -183,6 +202,20 @@ class Examples:
                     fix="rt.step takes padded batches and lengths=",
                     path=port.name,
                 )
+
+
+def _check_finite(name: str, values: Tensor, rows: Tensor | None) -> None:
+    """Make sure that an input holds numbers."""
+    if not values.is_floating_point() or bool((finite := values.isfinite()).all()):
+        return
+    first = (~finite).nonzero()[0]
+    row = int(first[0]) if rows is None else int(rows[first[0]])
+    raise DataError(
+        f"{name}: row {row} holds {float(values[tuple(first)]):g}.",
+        fix="leave the row out, or fill the gap",
+        path=f"row {row}",
+        got=float(values[tuple(first)]),
+    )
 
 
 def _half(port: Port, device: torch.device) -> Net | None:

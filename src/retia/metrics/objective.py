@@ -111,6 +111,11 @@ class Objective:
         return tuple(self.net.outputs) if self.whole is not None else tuple(t.port for t in self.terms)
 
     @property
+    def has_functions(self) -> bool:
+        """Whether a user's own function is part of it."""
+        return self.whole is not None or any(not isinstance(term.loss, Loss) for term in self.terms)
+
+    @property
     def name(self) -> str:
         """The loss in a few words."""
         if self.whole is not None:

@@ -24,22 +24,36 @@ class Counts:
     def __init__(self, objective: Objective) -> None:
         made = [(term, decider(objective.net, term)) for term in objective.terms]
         self._deciders = [(term, each) for term, each in made if each.sense != NUMBERS]
-        self._right: dict[str, Tensor | int] = {}
-        self._all: dict[str, int] = {}
+        self.right: dict[str, Tensor] = {}
+        self.all: dict[str, int] = {}
+
+    def found(self, values: Mapping[Value, Tensor], batch: Batch) -> dict[str, tuple[Tensor, int]]:
+        """Of a batch, the number of right decisions (a tensor) and of all, by port."""
+        hits = {
+            term.port: each.hits(values[term.reads].detach(), batch.targets[term.port])
+            for term, each in self._deciders
+        }
+        return {port: (each.sum(), each.numel()) for port, each in hits.items()}
 
     def add(self, values: Mapping[Value, Tensor], batch: Batch) -> None:
         """Add a batch, from the values that the objective reads."""
-        for term, each in self._deciders:
-            found = each.hits(values[term.reads].detach(), batch.targets[term.port])
-            self._right[term.port] = self._right.get(term.port, 0) + found.sum()
-            self._all[term.port] = self._all.get(term.port, 0) + found.numel()
+        for port, (right, every) in self.found(values, batch).items():
+            self.right[port] = self.right[port] + right if port in self.right else right
+            self.all[port] = self.all.get(port, 0) + every
+
+    def clear(self) -> None:
+        """Begin anew, in the same memory."""
+        for right in self.right.values():
+            right.zero_()
+        self.all = dict.fromkeys(self.all, 0)
 
     def shares(self) -> dict[str, float]:
         """The share of right decisions: ``"accuracy"``, with the port before it where several decide."""
         alone = len(self._deciders) == 1
         return {
-            "accuracy" if alone else f"{port}_accuracy": int(right) / self._all[port]
-            for port, right in self._right.items()
+            "accuracy" if alone else f"{port}_accuracy": int(right) / self.all[port]
+            for port, right in self.right.items()
+            if self.all[port]
         }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
@@ -17,12 +18,13 @@ from retia.nets.settings import choice, whole
 from retia.sources.order import order
 from retia.training.diagnosis import diverged
 from retia.training.interrupt import Interrupt
-from retia.training.optimizer import Optimizer
 from retia.training.optimizers import read_optimizer
 from retia.training.prepare import Prepared, prepare
 from retia.training.progress import Progress
+from retia.training.rates import read_rates
 from retia.training.result import Training
-from retia.training.step import Step
+from retia.training.runner import runner_of
+from retia.training.step import State, Step
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +44,7 @@ ELSEWHERE = {
     "criterion": "it is called loss",
     "loss_fn": "it is called loss",
 }
-LATER = ("rates", "checkpoint", "resume", "look")
+LATER = ("checkpoint", "resume", "look")
 
 
 def train(
@@ -56,9 +58,10 @@ def train(
     loss: Any = None,
     seed: int = 0,
     device: Any = None,
-    engine: str = "walk",
+    engine: str = "auto",
     progress: bool | None = None,
     rates: Mapping[str, float] | None = None,
+    on_epoch: Callable[[Mapping[str, Any]], Any] | None = None,
     checkpoint: Any = None,
     resume: Any = None,
     look: Any = None,
@@ -78,12 +81,17 @@ def train(
         optimizer: ``rt.Adam(1e-3)`` by default; a value or a name.
         loss: None (from the output's codec: classes cross-entropy, booleans binary cross-entropy, numbers
             squared error; without codec by the ending), a name, a function of outputs and targets, a pair
-            of these with a weight, or a dict by output port.
+            of these with a weight, or a dict by output port. A function is recorded once when the engine
+            is a program; one that does something else at every call is found out and walked.
         seed: 0..2**63 - 1, of everything random: new arrays, the validation part, the order, dropout.
         device: ``"cpu"``, ``"cuda"``, ...; by default a GPU of CUDA where there is one.
-        engine: ``"walk"``, layer by layer.
+        engine: ``"program"``, the whole step as one flat program; ``"walk"``, layer by layer, for looking
+            for faults; ``"auto"``, the program where there are steps enough to repay its planning.
         progress: False for silence; else a live line in a terminal, one line an epoch elsewhere.
-        rates, checkpoint, resume, look: not there yet.
+        rates: multipliers of the learning rate by path pattern, ``{"classifier": 1, "*": 0}``; 0 freezes,
+            the first pattern that matches wins, what none matches has 1.
+        on_epoch: called with every epoch's entry of the history; if it answers "stop", training ends there.
+        checkpoint, resume, look: not there yet.
     Returns:
         The training: ``.net``, ``.last``, ``.history``, ``.plot()``. Ctrl-C ends it after the step at hand,
         with what there is.
@@ -99,7 +107,7 @@ def train(
         True
     """
     _refuse_unknown(unknown)
-    later = {"rates": rates, "checkpoint": checkpoint, "resume": resume, "look": look}
+    later = {"checkpoint": checkpoint, "resume": resume, "look": look}
     for name in LATER:
         if later[name] is not None:
             raise NotYetError(f"train: {name}= is not there yet.", fix="leave it out", path=name)
@@ -108,11 +116,12 @@ def train(
     epochs = whole(0)("train: epochs", epochs)
     batch_size = whole(1)("train: batch_size", batch_size)
     seed = whole(0, 2**63 - 1)("train: seed", seed)
-    engine = choice("walk")("train: engine", engine)
+    engine = choice("auto", "program", "walk")("train: engine", engine)
     chosen = read_optimizer(optimizer)
     place = read_device(device)
     prepared = prepare(net, data, validation, loss, seed, place)
-    loop = _Loop(prepared, chosen, epochs, batch_size, seed, place)
+    step = Step(prepared.net, prepared.objective, chosen, seed, read_rates(prepared.net, rates))
+    loop = _Loop(prepared, step, epochs, batch_size, engine, on_epoch)
     with Interrupt() as stop, Progress(progress, epochs, len(prepared.train)) as shown:
         try:
             why = loop.run(stop, shown)
@@ -144,22 +153,33 @@ class _Loop:
     def __init__(
         self,
         ready: Prepared,
-        optimizer: Optimizer,
+        step: Step,
         epochs: int,
         batch_size: int,
-        seed: int,
-        device: torch.device,
+        engine: str,
+        on_epoch: Callable[[Mapping[str, Any]], Any] | None,
     ) -> None:
         self.ready = ready
+        self.step = step
         self.epochs = epochs
         self.batch_size = batch_size
-        self.step = Step(ready.net, ready.objective, optimizer, seed)
-        self.state = self.step.start({p: t.to(device) for p, t in ready.net.arrays.items()})
+        self.on_epoch = on_epoch
         self.history: list[dict[str, Any]] = []
         self.best: Mapping[str, Tensor] = ready.net.arrays
         self.finished: Mapping[str, Tensor] = ready.net.arrays
         self.best_epoch = 0
+        device = ready.train.device
+        state = step.start({p: t.to(device) for p, t in ready.net.arrays.items()})
+        once = Counter(len(rows) for rows in self._rows(1))
+        sizes = {size: times * epochs for size, times in once.items()}
+        self.runner = runner_of(engine, step, ready.train, state, sizes)
+        self.checked = ready.validation is None or ready.validation.check_all()
         self.settings = self._settings(device)
+
+    @property
+    def state(self) -> State:
+        """What the steps move."""
+        return self.runner.state
 
     # Epochs ---------------------------------------------------------------------------------------
 
@@ -172,28 +192,32 @@ class _Loop:
             self.history.append(entry)
             self._keep(entry)
             shown.epoch(entry)
+            if self.on_epoch is not None and self.on_epoch(entry) == "stop":
+                return f"on_epoch said stop after epoch {epoch}"
         return f"all {self.epochs} epochs done"
 
     def _epoch(self, epoch: int, stop: Interrupt, shown: Progress) -> dict[str, Any] | None:
         begin = time.perf_counter()
         total, done = 0.0, 0
-        counts = Counts(self.ready.objective)
-        for batch in self.ready.train.batches(self._rows(epoch)):
-            if epoch == 1:
-                self.ready.train.check(batch)
-            pull = self.step.pull(self.state.arrays, batch, self.state.count)
-            loss = pull.loss.item()
+        counts = self.runner.counts
+        counts.clear()
+
+        def watch(rows: Tensor, loss: float) -> bool:
+            nonlocal total, done
             if not math.isfinite(loss):
-                raise self._diverged(batch, loss, f"step {self.state.count + 1} (epoch {epoch})", True)
-            self.step.apply(self.state, pull)
-            counts.add(pull.values, batch)
-            total += loss * len(batch)
-            done += len(batch)
-            if stop.asked:
-                return None
+                where = f"step {self.state.count + 1} (epoch {epoch})"
+                raise self._diverged(self.ready.train.batch(rows), loss, where, True)
+            total += loss * len(rows)
+            done += len(rows)
             if shown.is_due():
                 speed = done / (time.perf_counter() - begin)
                 shown.batch(epoch, done, {**self._told(total / done, counts), "examples_per_second": speed})
+            return stop.asked
+
+        batches = self._rows(epoch)
+        self.runner.epoch(batches, watch)
+        if stop.asked:
+            return None
         trained = time.perf_counter() - begin
         entry = {"epoch": epoch, **self._told(total / done, counts)}
         if self.ready.validation is not None:
@@ -218,7 +242,7 @@ class _Loop:
         means = Means(self.ready.objective)
         run = Run(seed=self.step.seed, step=self.state.count)
         for batch in examples.in_order(self.batch_size * JUDGED):
-            if epoch == 1:
+            if epoch == 1 and not self.checked:
                 examples.check(batch)
             with torch.no_grad():
                 values = walk_values(
@@ -252,7 +276,7 @@ class _Loop:
         return Training(net, last, [*self.history], self.best_epoch, why, self.step.seed, self.settings)
 
     def _diverged(self, batch: Batch, loss: float, where: str, training: bool) -> TrainingError:
-        run = Run(training, self.step.seed, self.state.count, batch.rows, batch.lengths)
+        run = self.step.run(batch, self.state.count) if training else Run(seed=self.step.seed)
         error = diverged(self.ready.net, self.state.arrays, batch, run, loss, where)
         net = self.ready.net.with_arrays(self.best)
         error.run = self._training(
@@ -275,7 +299,7 @@ class _Loop:
             "seed": self.step.seed,
             "device": str(device),
             "precision": "float32",
-            "engine": "walk",
+            "engine": self.runner.told,
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         }
@@ -283,7 +307,18 @@ class _Loop:
 
 def _refuse_unknown(unknown: Mapping[str, Any]) -> None:
     for name in unknown:
-        known = ["validation", "epochs", "batch_size", "optimizer", "loss", "seed", "device", "engine"]
+        known = [
+            "rates",
+            "on_epoch",
+            "validation",
+            "epochs",
+            "batch_size",
+            "optimizer",
+            "loss",
+            "seed",
+            "device",
+            "engine",
+        ]
         known += ["progress", *LATER]
         hint = f" Here {ELSEWHERE[name]}." if name in ELSEWHERE else did_you_mean(name, known)
         raise ArgumentError(

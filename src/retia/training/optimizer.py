@@ -37,6 +37,25 @@ class Memory:
         )
 
 
+@dataclass
+class Group:
+    """Arrays that one step moves together.
+
+    Attributes:
+        arrays: changed in place.
+        gradients: of the loss, one for each; they stay as they are.
+        slots: what is remembered of each, by its name; changed in place.
+        count: of the step, from 1.
+        rate: how far it goes; the learning rate by the arrays' multiplier.
+    """
+
+    arrays: list[Tensor]
+    gradients: list[Tensor]
+    slots: Mapping[str, list[Tensor]]
+    count: int
+    rate: float
+
+
 class Optimizer(Content, ABC):
     """The interface of optimizers.
 
@@ -59,10 +78,12 @@ class Optimizer(Content, ABC):
         """What is remembered for every element of every array: its name and first value."""
 
     @abstractmethod
-    def move(
-        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
-    ) -> None:
-        """The formula: change arrays and slots in place; gradients stay as they are. ``count`` is from 1."""
+    def move(self, group: Group) -> None:
+        """The formula: change arrays and slots in place. It treats every element by itself."""
+
+    def sweep(self, group: Group) -> None:
+        """The same formula as a program runs it, for leaves that have it in fewer calls."""
+        self.move(group)
 
     def start(self, arrays: Mapping[str, Tensor]) -> Memory:
         """The state before the first step.
@@ -98,11 +119,23 @@ class Optimizer(Content, ABC):
         return moved, after
 
     def step_in_place(
-        self, arrays: Mapping[str, Tensor], gradients: Mapping[str, Tensor], state: Memory
+        self,
+        arrays: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor],
+        state: Memory,
+        rates: Mapping[str, float] | None = None,
     ) -> None:
-        """The same step on arrays and a state that nobody else reads."""
+        """The same step on arrays and a state that nobody else reads.
+
+        Args:
+            rates: multipliers of the learning rate by path, where they are not 1.
+        """
         state.count += 1
-        paths = [*gradients]
-        slots = {name: [slot[path] for path in paths] for name, slot in state.slots.items()}
+        by_rate: dict[float, list[str]] = {}
+        for path in gradients:
+            by_rate.setdefault((rates or {}).get(path, 1.0), []).append(path)
         with torch.no_grad():
-            self.move([arrays[path] for path in paths], [*gradients.values()], slots, state.count)
+            for rate, paths in by_rate.items():
+                slots = {name: [slot[path] for path in paths] for name, slot in state.slots.items()}
+                chosen, pulls = [arrays[path] for path in paths], [gradients[path] for path in paths]
+                self.move(Group(chosen, pulls, slots, state.count, self.learning_rate * rate))

@@ -6,15 +6,16 @@ tensors. ``torch.optim`` itself is not imported: it is slow to import, and it ow
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from retia._torch import torch
+from retia.engine import kernels
 from retia.errors import ArgumentError, did_you_mean
 from retia.nets import registry
 from retia.nets.settings import declared, flag, real, setting
-from retia.training.optimizer import Optimizer
+from retia.training.optimizer import Group, Optimizer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,19 +66,17 @@ class SGD(Optimizer):
         """The velocity, with momentum."""
         return {"momentum": 0.0} if self.momentum else {}
 
-    def move(
-        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
-    ) -> None:
+    def move(self, group: Group) -> None:
         """One step in place."""
-        g: Tensors = gradients
+        g: Tensors = group.gradients
         if self.weight_decay:
-            g = torch._foreach_add(g, arrays, alpha=self.weight_decay)
+            g = torch._foreach_add(g, group.arrays, alpha=self.weight_decay)
         if self.momentum:
-            v = slots["momentum"]
+            v = group.slots["momentum"]
             torch._foreach_mul_(v, self.momentum)
             torch._foreach_add_(v, g)
             g = torch._foreach_add(g, v, alpha=self.momentum) if self.nesterov else v
-        torch._foreach_add_(arrays, g, alpha=-self.learning_rate)
+        torch._foreach_add_(group.arrays, g, alpha=-group.rate)
 
 
 @declared
@@ -108,14 +107,20 @@ class Adam(Optimizer):
         """The means of the gradient and of its square."""
         return {"mean": 0.0, "square": 0.0}
 
-    def move(
-        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
-    ) -> None:
+    def move(self, group: Group) -> None:
         """One step in place."""
-        g: Tensors = gradients
+        g: Tensors = group.gradients
         if self.weight_decay:
-            g = torch._foreach_add(g, arrays, alpha=self.weight_decay)
-        _adam(self, arrays, g, slots, count)
+            g = torch._foreach_add(g, group.arrays, alpha=self.weight_decay)
+        _adam(self, group, g)
+
+    def sweep(self, group: Group) -> None:
+        """The same in one call of PyTorch's."""
+        fused = kernels.fused_adam()
+        if fused is None:
+            self.move(group)
+        else:
+            _fused(fused, self, group)
 
 
 @declared
@@ -143,31 +148,50 @@ class AdamW(Optimizer):
         """The means of the gradient and of its square."""
         return {"mean": 0.0, "square": 0.0}
 
-    def move(
-        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
-    ) -> None:
+    def move(self, group: Group) -> None:
         """One step in place."""
         if self.weight_decay:
-            torch._foreach_mul_(arrays, 1 - self.learning_rate * self.weight_decay)
-        _adam(self, arrays, gradients, slots, count)
+            torch._foreach_mul_(group.arrays, 1 - group.rate * self.weight_decay)
+        _adam(self, group, group.gradients)
+
+    def sweep(self, group: Group) -> None:
+        """The same in one call of PyTorch's."""
+        fused = kernels.fused_adamw()
+        if fused is None:
+            self.move(group)
+        else:
+            _fused(fused, self, group)
 
 
-def _adam(
-    how: Adam | AdamW,
-    arrays: list[Tensor],
-    gradients: Tensors,
-    slots: Mapping[str, list[Tensor]],
-    count: int,
-) -> None:
-    mean, square = slots["mean"], slots["square"]
+def _adam(how: Adam | AdamW, group: Group, gradients: Tensors) -> None:
+    mean, square = group.slots["mean"], group.slots["square"]
     b1, b2 = how.betas
     torch._foreach_lerp_(mean, gradients, 1 - b1)
     torch._foreach_mul_(square, b2)
     torch._foreach_addcmul_(square, gradients, gradients, 1 - b2)
     root = torch._foreach_sqrt(square)
-    torch._foreach_div_(root, (1 - b2**count) ** 0.5)
+    torch._foreach_div_(root, (1 - b2**group.count) ** 0.5)
     torch._foreach_add_(root, how.eps)
-    torch._foreach_addcdiv_(arrays, mean, root, -(how.learning_rate / (1 - b1**count)))
+    torch._foreach_addcdiv_(group.arrays, mean, root, -(group.rate / (1 - b1**group.count)))
+
+
+def _fused(call: Callable[..., Any], how: Adam | AdamW, group: Group) -> None:
+    steps = [torch.tensor(float(group.count), device=array.device) for array in group.arrays]
+    call(
+        group.arrays,
+        group.gradients,
+        group.slots["mean"],
+        group.slots["square"],
+        [],
+        steps,
+        lr=group.rate,
+        beta1=how.betas[0],
+        beta2=how.betas[1],
+        weight_decay=how.weight_decay,
+        eps=how.eps,
+        amsgrad=False,
+        maximize=False,
+    )
 
 
 @declared
@@ -199,24 +223,22 @@ class RMSprop(Optimizer):
         """The mean of the square, and the velocity with momentum."""
         return {"square": 0.0, "momentum": 0.0} if self.momentum else {"square": 0.0}
 
-    def move(
-        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
-    ) -> None:
+    def move(self, group: Group) -> None:
         """One step in place."""
-        g: Tensors = gradients
-        square = slots["square"]
+        g: Tensors = group.gradients
+        square = group.slots["square"]
         if self.weight_decay:
-            g = torch._foreach_add(g, arrays, alpha=self.weight_decay)
+            g = torch._foreach_add(g, group.arrays, alpha=self.weight_decay)
         torch._foreach_mul_(square, self.alpha)
         torch._foreach_addcmul_(square, g, g, 1 - self.alpha)
         root = torch._foreach_sqrt(square)
         torch._foreach_add_(root, self.eps)
         if self.momentum:
-            torch._foreach_mul_(slots["momentum"], self.momentum)
-            torch._foreach_addcdiv_(slots["momentum"], g, root)
-            torch._foreach_add_(arrays, slots["momentum"], alpha=-self.learning_rate)
+            torch._foreach_mul_(group.slots["momentum"], self.momentum)
+            torch._foreach_addcdiv_(group.slots["momentum"], g, root)
+            torch._foreach_add_(group.arrays, group.slots["momentum"], alpha=-group.rate)
         else:
-            torch._foreach_addcdiv_(arrays, g, root, -self.learning_rate)
+            torch._foreach_addcdiv_(group.arrays, g, root, -group.rate)
 
 
 @declared
@@ -246,18 +268,16 @@ class Adagrad(Optimizer):
         """The sum of squares."""
         return {"square": self.initial_accumulator_value}
 
-    def move(
-        self, arrays: list[Tensor], gradients: list[Tensor], slots: Mapping[str, list[Tensor]], count: int
-    ) -> None:
+    def move(self, group: Group) -> None:
         """One step in place."""
-        g: Tensors = gradients
-        square = slots["square"]
+        g: Tensors = group.gradients
+        square = group.slots["square"]
         if self.weight_decay:
-            g = torch._foreach_add(g, arrays, alpha=self.weight_decay)
+            g = torch._foreach_add(g, group.arrays, alpha=self.weight_decay)
         torch._foreach_addcmul_(square, g, g)
         root = torch._foreach_sqrt(square)
         torch._foreach_add_(root, self.eps)
-        torch._foreach_addcdiv_(arrays, torch._foreach_mul(g, -self.learning_rate), root)
+        torch._foreach_addcdiv_(group.arrays, torch._foreach_mul(g, -group.rate), root)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {c.__name__: c for c in (SGD, Adam, AdamW, RMSprop, Adagrad)}

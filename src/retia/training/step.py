@@ -20,6 +20,7 @@ from retia.nets.net import Net, missing_arrays
 from retia.nets.wiring import Value
 from retia.training.optimizer import Memory, Optimizer
 from retia.training.optimizers import read_optimizer
+from retia.training.rates import Rates, read_rates
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,17 +64,24 @@ class Step:
         objective: the losses of its outputs.
         optimizer: moves the arrays.
         seed: of dropout and other draws.
+        rates: multipliers of the learning rate; those of all learned arrays are 1 when left out.
     """
 
     net: Net
     objective: Objective
     optimizer: Optimizer
     seed: int = 0
+    rates: Rates | None = None
 
     @cached_property
+    def paces(self) -> Rates:
+        """What moves, and how fast."""
+        return self.rates if self.rates is not None else read_rates(self.net, None)
+
+    @property
     def learned(self) -> tuple[str, ...]:
         """Paths of the arrays that the step moves by gradients."""
-        return tuple(self.net.learned())
+        return self.paces.moved
 
     def start(self, arrays: Mapping[str, Tensor] | None = None) -> State:
         """The state before the first step.
@@ -158,12 +166,31 @@ class Step:
         self.objective.check(made.targets)
         return made
 
-    def pull(self, arrays: Mapping[str, Tensor], batch: Batch, count: int) -> Pull:
+    def run(self, batch: Batch, count: int, keys: Mapping[str, Any] | None = None) -> Run:
+        """What a walk of a training step is for."""
+        return Run(
+            training=True,
+            seed=self.seed,
+            step=count,
+            rows=batch.rows,
+            lengths=batch.lengths,
+            inference=self.paces.still.__contains__,
+            keys=keys,
+        )
+
+    def pull(
+        self,
+        arrays: Mapping[str, Tensor],
+        batch: Batch,
+        count: int,
+        keys: Mapping[str, Any] | None = None,
+    ) -> Pull:
         """Loss and gradients of a batch, with new running statistics, and the values that the loss read."""
         leaves = {path: arrays[path].detach().requires_grad_() for path in self.learned}
-        run = Run(training=True, seed=self.seed, step=count, rows=batch.rows, lengths=batch.lengths)
+        run = self.run(batch, count, keys)
+        wanted = self.objective.wanted
         with torch.enable_grad():
-            values = walk_values(self.net, batch.inputs, {**arrays, **leaves}, run, self.objective.wanted)
+            values = walk_values(self.net, batch.inputs, {**arrays, **leaves}, run, wanted, batch.given)
             loss = self.objective(values, batch.targets, batch.lengths)
             found = torch.autograd.grad(
                 loss, list(leaves.values()), allow_unused=True, materialize_grads=True
@@ -178,7 +205,7 @@ class Step:
 
     def apply(self, state: State, pull: Pull) -> None:
         """Move a state's arrays by what a batch said, in place."""
-        self.optimizer.step_in_place(state.arrays, pull.gradients, state.memory)
+        self.optimizer.step_in_place(state.arrays, pull.gradients, state.memory, self.paces.of)
         state.arrays.update(pull.updates)
         state.count += 1
 

@@ -1,0 +1,256 @@
+"""Who runs the steps of an epoch: the walk, or a flat program of the whole step.
+
+Both move one state and count the same things. Which one runs is settled before the first step, from the net
+and the number of steps, and is written in the run's settings.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
+from typing import TYPE_CHECKING, TypeAlias
+
+from retia._torch import torch
+from retia.engine import rules
+from retia.engine.layouts import weight_layouts
+from retia.engine.plan import Planner, Target
+from retia.engine.rewrite import rewritten
+from retia.engine.trace import Fact, NotFlatError, Tape, record
+from retia.metrics.examples import Examples
+from retia.metrics.totals import Counts
+from retia.sources.feeds import ResidentFeed
+from retia.training.flat import Flat, flattened
+from retia.training.job import ARRAY, COLUMN, GRADIENT, KEY, LOSS, ROWS, UPDATE, Job
+from retia.training.step import State, Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+REPAYS = 30
+"""From so many steps of one size on, planning a program costs less than it saves."""
+
+Watch: TypeAlias = "Callable[[Tensor, float], bool]"
+"""Told of every step: the rows of its batch and the loss before it. True ends the epoch there."""
+
+
+class Runner(ABC):
+    """The interface of what runs steps.
+
+    Attributes:
+        step: what one is.
+        examples: that it learns from.
+        state: that it moves.
+        counts: right decisions since they were cleared.
+        told: how it runs, in words.
+    """
+
+    step: Step
+    examples: Examples
+    state: State
+    counts: Counts
+    told: str
+
+    @abstractmethod
+    def epoch(self, batches: Sequence[Tensor], watch: Watch) -> None:
+        """One step for each batch of rows, until ``watch`` says stop.
+
+        A step whose loss is not finite is watched but does not move the arrays.
+        """
+
+
+class Walking(Runner):
+    """The reference: every step is walked layer by layer."""
+
+    def __init__(self, step: Step, examples: Examples, state: State) -> None:
+        self.step, self.examples, self.state = step, examples, state
+        self.counts = Counts(step.objective)
+        self.told = "walk"
+        self._checked = examples.check_all()
+
+    def epoch(self, batches: Sequence[Tensor], watch: Watch) -> None:
+        for rows, packed in zip(batches, self.examples.feed.stream(batches), strict=True):
+            if watch(rows, self.advance(packed, rows)):
+                return
+        self._checked = True
+
+    def advance(self, packed: Mapping[str, Tensor], rows: Tensor) -> float:
+        """One step; the loss before it."""
+        batch = self.examples.arrive(packed, rows)
+        if not self._checked:
+            self.examples.check(batch)
+        pull = self.step.pull(self.state.arrays, batch, self.state.count)
+        loss = pull.loss.item()
+        if math.isfinite(loss):
+            self.counts.add(pull.values, batch)
+            self.step.apply(self.state, pull)
+        return loss
+
+
+class Flowing(Runner):
+    """Steps as flat programs, one for each size of batch that comes often; the rest is walked.
+
+    Args:
+        step: what one is.
+        examples: that it learns from.
+        state: to begin with; it is copied into flat memory.
+        sizes: how many batches of each size there will be in all.
+    Raises:
+        NotFlatError: the net decides by the numbers it sees.
+    """
+
+    def __init__(self, step: Step, examples: Examples, state: State, sizes: dict[int, int]) -> None:
+        self._checked = examples.check_all()
+        begin = time.perf_counter()
+        self.step, self.examples = step, examples
+        self.job = Job(step, examples)
+        self._often = [size for size, times in sizes.items() if times >= REPAYS] or [max(sizes)]
+        self._device = examples.device
+        tape = self._tape(max(self._often), state)
+        layouts = {name.removeprefix(ARRAY): way for name, way in weight_layouts(tape).items()}
+        moved = {path: step.paces.of[path] for path in step.learned}
+        self.flat: Flat = flattened(state, moved, layouts, step.optimizer)
+        self.state = self.flat.state
+        self.counts = Counts(step.objective)
+        self.walking = Walking(step, examples, self.state)
+        self.walking.counts = self.counts
+        self._programs = {max(self._often): Stepper(self, tape, max(self._often))}
+        for size in self._often:
+            if size not in self._programs:
+                self._programs[size] = Stepper(self, self._tape(size, self.state), size)
+        self.told = f"program, planned in {time.perf_counter() - begin:.2f} s"
+
+    def epoch(self, batches: Sequence[Tensor], watch: Watch) -> None:
+        feed = self.examples.feed
+        resident = isinstance(feed, ResidentFeed)
+        stream = repeat(None) if resident else feed.stream(batches)
+        for rows, packed in zip(batches, stream, strict=not resident):
+            if packed is not None and not self._checked:
+                self.examples.check(self.examples.arrive(packed, rows))
+            if watch(rows, self._advance(rows, packed)):
+                return
+        self._checked = True
+
+    def _advance(self, rows: Tensor, packed: Mapping[str, Tensor] | None) -> float:
+        program = self._programs.get(len(rows))
+        if program is not None:
+            return program.advance(rows, packed)
+        return self.walking.advance(packed or self.examples.feed.take(rows), rows)
+
+    def count(self, size: int) -> None:
+        """Count the decisions of a batch that was stepped on."""
+        for port in self.counts.right:
+            self.counts.all[port] = self.counts.all.get(port, 0) + self.job.decisions[port, size]
+
+    def _tape(self, size: int, state: State) -> Tape:
+        rows = torch.arange(size) % len(self.examples)
+        columns = {n: t.to(self._device) for n, t in self.examples.feed.take(rows).items()}
+        inputs = self.job.inputs(columns, state.arrays, rows.to(self._device))
+        tape = record(self.job, inputs)
+        if self.step.objective.has_functions and str(tape) != str(record(self.job, inputs)):
+            raise NotFlatError("the loss function does something else at every call", fix='engine="walk"')
+        return rewritten(tape, rules.TRAINING)
+
+
+class Stepper:
+    """The program of a step for one size of batch.
+
+    Args:
+        runner: whose state it moves.
+        tape: of the step.
+        size: of the batch.
+    """
+
+    def __init__(self, runner: Flowing, tape: Tape, size: int) -> None:
+        self._runner, self._size = runner, size
+        read = {ref.number for call in tape.calls for ref in call.refs()}
+        used = {name for name, ref in tape.inputs.items() if ref.number in read}
+        self._places = {name: self._place(name, tape.fact(ref)) for name, ref in tape.inputs.items()}
+        feed = runner.examples.feed
+        self._whole = feed.tensors if isinstance(feed, ResidentFeed) else {}
+        self._columns = [name.removeprefix(COLUMN) for name in used if name.startswith(COLUMN)]
+        self._keys = [name.removeprefix(KEY) for name in used if name.startswith(KEY)]
+        self._draws = ROWS in used
+        self._loss = self._zero(tape.fact(tape.outputs[LOSS]))
+        self._fill(torch.arange(size) % len(runner.examples), None)
+        targets = {name: self._target(name, tape.fact(ref)) for name, ref in tape.outputs.items()}
+        self._run = Planner(tape, self._places, {}, targets).plan().run
+
+    def _place(self, name: str, fact: Fact) -> Tensor:
+        """The memory that an input of the program is read from."""
+        if name.startswith(ARRAY):
+            return self._runner.state.arrays[name.removeprefix(ARRAY)]
+        return self._zero(fact)
+
+    def _zero(self, fact: Fact) -> Tensor:
+        return torch.zeros(fact.shape, dtype=fact.dtype, device=fact.device)
+
+    def _target(self, name: str, fact: Fact) -> Target:
+        """Where an output of the program goes."""
+        kind, _, path = name.partition(":")
+        if kind == LOSS:
+            return Target(self._loss, early=True)
+        if name.startswith(GRADIENT):
+            return Target(self._runner.flat.gradients[path], early=True)
+        if name.startswith(UPDATE):
+            return Target(self._runner.state.arrays[path])
+        return Target(self._runner.counts.right.setdefault(path, self._zero(fact)), adds=True)
+
+    def advance(self, rows: Tensor, packed: Mapping[str, Tensor] | None) -> float:
+        """One step; the loss before it.
+
+        Args:
+            rows: of the batch.
+            packed: its columns; None where the feed has all of them.
+        """
+        runner = self._runner
+        with torch.inference_mode():
+            self._fill(rows, packed)
+            self._run()
+            loss = self._loss.item()
+            if math.isfinite(loss):
+                runner.flat.sweep(runner.step.optimizer)
+                runner.count(self._size)
+        return loss
+
+    def _fill(self, rows: Tensor, packed: Mapping[str, Tensor] | None) -> None:
+        """Bring a batch and the step's keys to where the program reads them."""
+        if packed is None and not self._whole:
+            packed = self._runner.examples.feed.take(rows)
+        for name in self._columns:
+            place = self._places[COLUMN + name]
+            if packed is None:
+                torch.index_select(self._whole[name], 0, rows, out=place)
+            else:
+                place.copy_(packed[name])
+        if self._draws:
+            self._places[ROWS].copy_(rows)
+        for path in self._keys:
+            key = self._runner.job.key(path, self._runner.state.count)
+            self._places[KEY + path].copy_(torch.tensor(key))
+
+
+def runner_of(engine: str, step: Step, examples: Examples, state: State, sizes: dict[int, int]) -> Runner:
+    """Who runs a training.
+
+    Args:
+        engine: ``"auto"``, ``"program"`` or ``"walk"``.
+        sizes: how many batches of each size there will be in all.
+    Raises:
+        NotFlatError: a program was asked for, and the net decides by the numbers it sees.
+    """
+    short = max(sizes.values(), default=0) < REPAYS
+    if engine == "walk" or not sizes or (engine == "auto" and short):
+        walking = Walking(step, examples, state)
+        walking.told += ", for so few steps" if engine == "auto" and short else ""
+        return walking
+    try:
+        return Flowing(step, examples, state, sizes)
+    except NotFlatError as error:
+        if engine == "program":
+            raise
+        walking = Walking(step, examples, state)
+        walking.told += f", for {error.message}"
+        return walking
