@@ -39,7 +39,7 @@ FACE = """
 Adagrad Adam AdamW ArgumentError Array ArraysError Boolean Chain Classes Codec CodecError Data DataError Error
 FormatError Graph Image Initial Input Layer MissingExtraError Net NotYetError Port RMSprop RetiaWarning SGD
 Scalar ShapeError Shared StructureError Tensor Training TrainingError UnknownNameError Vector
-codec data layer load measure step train
+codec data layer load measure process step train
 """
 
 

@@ -7,6 +7,7 @@ A net is an expression that you can print, draw, slice, join, train, look inside
 from typing import NoReturn as _NoReturn
 
 from retia.codecs import Boolean, Classes, Image, Scalar, Tensor, Vector
+from retia.engine.process import process
 from retia.errors import (
     ArgumentError,
     ArraysError,
@@ -202,6 +203,7 @@ __all__ = [
     "layer",
     "load",
     "measure",
+    "process",
     "step",
     "train",
 ]

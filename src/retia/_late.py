@@ -8,6 +8,8 @@ stand-in is an ordinary object and is never put into ``sys.modules``.
 from __future__ import annotations
 
 import importlib
+import sys
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from retia.errors import MissingExtraError
@@ -16,11 +18,15 @@ from retia.errors import MissingExtraError
 class Late:
     """Stands for a module until one of its names is asked for."""
 
-    def __init__(self, name: str, extra: str | None = None) -> None:
+    def __init__(
+        self, name: str, extra: str | None = None, when_first: Iterable[Callable[[], None]] = ()
+    ) -> None:
         self._name = name
         self._extra = extra
+        self._when_first = when_first
 
     def __getattr__(self, name: str) -> Any:
+        first = self._name not in sys.modules
         try:
             module = importlib.import_module(self._name)
         except ModuleNotFoundError as error:
@@ -30,6 +36,8 @@ class Late:
                 f"This needs {self._name.split('.')[0]}, which is not installed.",
                 fix=f"pip install 'retia[{self._extra}]'",
             ) from None
+        for act in self._when_first if first else ():
+            act()
         found = getattr(module, name)
         self.__dict__.update({k: v for k, v in vars(module).items() if not k.startswith("_")})
         self.__dict__[name] = found
