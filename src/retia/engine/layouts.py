@@ -11,35 +11,40 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
-from retia.engine.kernels import Form, is_dense
+from retia.engine.kernels import Form, bound, is_dense
 from retia.engine.trace import Call, Fact, Ref, Tape, contiguous
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
-CONVOLUTIONS = ("aten::convolution", "aten::convolution_backward")
+CONVOLUTIONS = ("aten::convolution", "aten::convolution_backward", "mkldnn::_convolution_pointwise")
 WITH_NUMBERS = tuple(
     f"aten::{name}"
     for name in ("add", "sub", "mul", "div", "ge", "gt", "le", "lt", "eq", "ne", "clamp_min", "clamp_max",
                  "bitwise_and", "bitwise_or", "bitwise_xor", "__rshift__", "__lshift__")
 )  # fmt: skip
 """Operations whose second argument may be a number or a tensor."""
+ROWS = {"aten::addmm": "addmv", "aten::mm": "mv"}
+"""Products of matrices by those of a matrix and a vector, which cost less to call."""
 SOFTMAX = ("aten::_softmax", "aten::_log_softmax")
 SOFTMAX_BACK = ("aten::_softmax_backward_data", "aten::_log_softmax_backward_data")
 
 
-def layout(call: Call, given: Sequence[Tensor], fact: Fact, pictures: bool) -> tuple[int, ...]:
+def layout(
+    call: Call, given: Sequence[Tensor], fact: Fact, pictures: bool, reshaped: bool = False
+) -> tuple[int, ...]:
     """The strides of a call's result.
 
     Args:
         given: the tensors that it reads, as they stand.
         fact: of the result.
         pictures: whether the tape has convolutions.
+        reshaped: whether the result is seen in another shape, which only rows can be.
     """
     shape = fact.shape
     if call.op._schema.name in PRODUCTS:
-        return columns(shape)
+        return contiguous(shape) if reshaped else columns(shape)
     if call.op._schema.name in (*SOFTMAX, *SOFTMAX_BACK) and not _turned(given, call.args[len(given)]):
         return contiguous(shape)  # PyTorch writes them row by row, whatever the memory's strides say
     for tensor in given:
@@ -50,6 +55,12 @@ def layout(call: Call, given: Sequence[Tensor], fact: Fact, pictures: bool) -> t
     if len(shape) == 4 and pictures and (fact.dtype.is_floating_point or _any_last(given)):
         return channels_last(shape)
     return contiguous(shape)
+
+
+def is_picture(tensor: Tensor) -> bool:
+    """Whether a tensor is like a batch of pictures, but not channels last."""
+    real = tensor.dtype.is_floating_point and min(tensor.shape[1:]) > 0
+    return real and not tensor.is_contiguous(memory_format=torch.channels_last)
 
 
 def _any_last(given: Sequence[Tensor]) -> bool:
@@ -95,10 +106,12 @@ def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def adapted(
-    form: Form, op: Any, args: Sequence[Any], outs: Sequence[Tensor]
+    form: Form, op: Any, args: Sequence[Any], outs: Sequence[Tensor], *, free: bool
 ) -> tuple[Form, list[Any], list[Tensor], list[tuple[Tensor, Tensor]]]:
     """A call as the memory of its arguments likes it.
 
+    Args:
+        free: whether another kernel may compute it, from arguments that stand where they stand.
     Returns:
         The form, the arguments, where the results go, and copies to make before: (to, from).
     """
@@ -109,11 +122,19 @@ def adapted(
         return form, [args[0].t(), 0, *args[2:]], [outs[0].t()], []
     if name in SOFTMAX_BACK and _turned(args[:2], args[2]):
         return form, [args[0].t(), args[1].t(), 0, *args[3:]], [outs[0].t()], []
+    if free and form.bound and name in ROWS and _is_one_row(args):
+        *bias, left, right = args
+        return form._replace(function=bound(ROWS[name])), [*bias, right.t(), left[0]], [outs[0][0]], []
     if name == "aten::argmax" and args[0].dim() == 2 and not args[0].is_contiguous():
         rows = torch.empty_strided(args[0].shape, contiguous(args[0].shape), dtype=args[0].dtype)
         rows = rows.to(args[0].device)
         return form, [rows, *args[1:]], [*outs], [(rows, args[0])]
     return form, args, [*outs], []
+
+
+def _is_one_row(args: Sequence[Any]) -> bool:
+    *bias, left, right = args
+    return left.shape[0] == 1 and all(tuple(each.shape) == (right.shape[1],) for each in bias)
 
 
 def _turned(given: Sequence[Tensor], axis: int) -> bool:

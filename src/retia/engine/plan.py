@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from retia._torch import torch
 from retia.engine.buffers import Pool
 from retia.engine.kernels import Form, forms, is_dense, same_place
-from retia.engine.layouts import CONVOLUTIONS, adapted, layout
+from retia.engine.layouts import CONVOLUTIONS, adapted, channels_last, is_picture, layout
 from retia.engine.rewrite import written_by
 from retia.engine.source import Source
 from retia.engine.trace import Call, NotFlatError, Ref, Tape, contiguous, map_refs, refs_in
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 COPIES = ("aten::_to_copy", "aten::clone")
 UNSAFE_VIEW = "aten::_unsafe_view"
+RESHAPES = ("aten::view", UNSAFE_VIEW)
 
 
 @dataclass
@@ -103,6 +104,9 @@ class Planner:
         self._producer = {r.number: c for c in self.tape.calls for r in c.results if r is not None}
         self._written = self._mutated()
         self._last = self._lifetimes()
+        self._reshaped = {
+            _viewed(call).number for call in self.tape.calls if call.op._schema.name in RESHAPES
+        }
         answered = [ref for name, ref in self.tape.outputs.items() if name not in self.targets]
         self._answered = {self._group(ref) for ref in answered}
 
@@ -239,18 +243,28 @@ class Planner:
         for ref, tensor in zip(call.results, results, strict=True):
             if ref is not None:
                 self.slots[ref.number] = Slot(tensor, source.fixed, source.home)
+                self._as_picture(ref, tensor)
+
+    def _as_picture(self, ref: Ref, tensor: Tensor) -> None:
+        """Put rows that are seen as pictures channels last, as convolutions and pools like them."""
+        rows = self.pictures and not self.plain and self._group(ref) not in self._written
+        if not rows or tensor.dim() != 4 or not is_picture(tensor):
+            return
+        slot = self._buffer(ref, channels_last(tuple(tensor.shape)), self._group(ref))
+        slot.tensor.copy_(tensor)
+        self.source.method(slot.tensor, "copy_", [tensor])
 
     def _rowwise(self, call: Call) -> Slot:
-        """A copy of what a view is of, in the layout that it was recorded with."""
+        """A copy of what a view is of, in the layout that it was recorded with; others read the original."""
         ref = _viewed(call)
         group = self._group(ref)
         if group in self._written:
             raise NotFlatError("A view of memory that is changed in place has another layout here.")
-        fact = self.tape.fact(ref)
-        source = self.slots[ref.number].tensor
+        fact, original = self.tape.fact(ref), self.slots[ref.number]
         slot = self._buffer(ref, fact.strides if is_dense(fact.shape, fact.strides) else None, group)
-        slot.tensor.copy_(source)
-        self.source.method(slot.tensor, "copy_", [source])
+        slot.tensor.copy_(original.tensor)
+        self.source.method(slot.tensor, "copy_", [original.tensor])
+        self.slots[ref.number] = original
         return slot
 
     def _copy(self, call: Call, number: int) -> None:
@@ -291,8 +305,9 @@ class Planner:
             for ref, each in zip(refs, strides, strict=True):
                 self._buffer(ref, each, self._group(ref))
         outs = [self.slots[ref.number].tensor for ref in refs]
+        fixed = all(self.slots[ref.number].fixed for ref in call.refs())
         for way in ways:
-            form, took, gives, helps = adapted(way, op, args, outs)
+            form, took, gives, helps = adapted(way, op, args, outs, free=fixed and not self.plain)
             with suppress(TypeError):
                 self._run(form, took, kwargs, gives, helps)
                 return True
@@ -353,7 +368,7 @@ class Planner:
         """The strides of a result."""
         fact = self.tape.fact(ref)
         if not self.plain:
-            return layout(call, given, fact, self.pictures)
+            return layout(call, given, fact, self.pictures, ref.number in self._reshaped)
         return fact.strides if is_dense(fact.shape, fact.strides) else contiguous(fact.shape)
 
     def _in_place(self, call: Call, number: int, strides: tuple[int, ...]) -> Ref | None:

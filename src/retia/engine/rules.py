@@ -16,11 +16,13 @@ NOBODY = -(2**31)
 """``ignore_index`` of a loss whose targets are all class numbers, which its caller has checked."""
 
 
-def _op(name: str, overload: str = "default") -> Any:
+def op_of(name: str, overload: str = "default") -> Any:
+    """An overload of an ATen operation."""
     return getattr(getattr(torch.ops.aten, name), overload)
 
 
-def _call(op: Any, args: Sequence[Any], result: Ref, **kwargs: Any) -> Call:
+def call_of(op: Any, args: Sequence[Any], result: Ref, **kwargs: Any) -> Call:
+    """A call of one result."""
     return Call(op, tuple(args), kwargs, (result,))
 
 
@@ -28,36 +30,36 @@ def _relu(view: View, call: Call) -> Change | None:
     """``relu(x)`` is ``clamp_min(x, 0)``, which can write into memory that is there."""
     if not view.tape.fact(call.result).dtype.is_floating_point:
         return None
-    return {call: [_call(_op("clamp_min"), (call.args[0], 0), call.result)]}
+    return {call: [call_of(op_of("clamp_min"), (call.args[0], 0), call.result)]}
 
 
 def _whole_sum(view: View, call: Call) -> Change | None:
     """A sum of everything is one over all axes, which can write into memory that is there."""
     axes = list(range(len(view.tape.fact(call.args[0]).shape)))
-    if call.op is not _op("sum") or not axes:
+    if call.op is not op_of("sum") or not axes:
         return None
-    return {call: [Call(_op("sum", "dim_IntList"), (call.args[0], axes, False), call.kwargs, call.results)]}
+    return {call: [Call(op_of("sum", "dim_IntList"), (call.args[0], axes, False), call.kwargs, call.results)]}
 
 
 def _column_sums(view: View, call: Call) -> Change | None:
     """Sums over a batch are a product with ones: the gradient of every bias."""
     source = view.tape.fact(call.args[0])
     real = source.dtype.is_floating_point and not call.kwargs.get("dtype")
-    if call.op is not _op("sum", "dim_IntList") or len(source.shape) != 2 or not real:
+    if call.op is not op_of("sum", "dim_IntList") or len(source.shape) != 2 or not real:
         return None
     if list(call.args[1]) != [0] or len(call.args) < 3 or not call.args[2]:
         return None
     ones = torch.ones(1, source.shape[0], dtype=source.dtype, device=source.device)
-    return {call: [_call(_op("mm"), (view.tape.constant(ones), call.args[0]), call.result)]}
+    return {call: [call_of(op_of("mm"), (view.tape.constant(ones), call.args[0]), call.result)]}
 
 
-def _pool_first(view: View, call: Call) -> Change | None:
+def pool_first(view: View, call: Call) -> Change | None:
     """The greatest of some numbers without their negatives is the greatest without its negatives.
 
     So the pooling goes first and the smaller picture is rectified; its gradient likewise.
     """
     relu = view.made_by(call.args[0], "relu")
-    if relu is None or relu.op is not _op("relu"):
+    if relu is None or relu.op is not op_of("relu"):
         return None
     rectified, pooled, places = relu.result, call.results[0], call.results[1]
     back = [c for c in view.readers[rectified.number] if c is not call]
@@ -66,7 +68,7 @@ def _pool_first(view: View, call: Call) -> Change | None:
     plain = relu.args[0]
     forward = [
         Call(call.op, (plain, *call.args[1:]), call.kwargs, (before, places)),
-        _call(_op("relu"), (before,), _real(pooled)),
+        call_of(op_of("relu"), (before,), _real(pooled)),
     ]
     changes: dict[Call, list[Call]] = {relu: [], call: forward}
     if back:
@@ -83,8 +85,8 @@ def _pool_gradient(
     view: View, rectified: Ref, plain: Ref, pooled: Ref, readers: Sequence[Call]
 ) -> dict[Call, list[Call]] | None:
     """The gradients of a pooling and of the rectification before it, the other way round."""
-    pools = [c for c in readers if c.op is _op("max_pool2d_with_indices_backward")]
-    halves = [c for c in readers if c.op is _op("threshold_backward")]
+    pools = [c for c in readers if c.op is op_of("max_pool2d_with_indices_backward")]
+    halves = [c for c in readers if c.op is op_of("threshold_backward")]
     if len(pools) != 1 or len(halves) != 1 or len(readers) != 3:
         return None
     (pool,), (half,) = pools, halves
@@ -93,8 +95,8 @@ def _pool_gradient(
         return None
     smaller = view.tape.like(pooled)
     return {
-        pool: [_call(half.op, (pool.args[0], pooled, half.args[2]), smaller)],
-        half: [_call(pool.op, (smaller, plain, *pool.args[2:]), half.result)],
+        pool: [call_of(half.op, (pool.args[0], pooled, half.args[2]), smaller)],
+        half: [call_of(pool.op, (smaller, plain, *pool.args[2:]), half.result)],
     }
 
 
@@ -121,11 +123,11 @@ def _cross_entropy(view: View, call: Call) -> Change | None:
     across = tape.new(fact, hot.number)
     return {
         call: [
-            _call(_op("exp"), (logs,), chances),
-            _call(_op("mul", "Tensor"), (chances, share), scaled),
-            _call(_op("index_select"), (tape.constant(table), 1, loss.args[2]), hot),
-            _call(_op("t"), (hot,), across),
-            _call(_op("sub", "Tensor"), (scaled, across), call.result),
+            call_of(op_of("exp"), (logs,), chances),
+            call_of(op_of("mul", "Tensor"), (chances, share), scaled),
+            call_of(op_of("index_select"), (tape.constant(table), 1, loss.args[2]), hot),
+            call_of(op_of("t"), (hot,), across),
+            call_of(op_of("sub", "Tensor"), (scaled, across), call.result),
         ]
     }
 
@@ -145,11 +147,11 @@ EXACT = (
 """Rewrites whose numbers are the same to the bit."""
 
 TRAINING = (
-    Rule("pool before relu", "max_pool2d_with_indices", _pool_first),
+    Rule("pool before relu", "max_pool2d_with_indices", pool_first),
     Rule("cross-entropy's gradient in closed form", "_log_softmax_backward_data", _cross_entropy),
     Rule("column sums as a product", "sum", _column_sums),
     *EXACT,
 )
 """Rewrites for a training step."""
 
-__all__ = ["EXACT", "NOBODY", "TRAINING", "Tape"]
+__all__ = ["EXACT", "NOBODY", "TRAINING", "Tape", "call_of", "op_of", "pool_first"]

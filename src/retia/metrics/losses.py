@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from retia._torch import torch
+from retia.engine.rules import NOBODY
 from retia.errors import ArgumentError, did_you_mean
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def cross_entropy_of_logits(output: Tensor, target: Tensor, axis: int = -1) -> T
         tensor([10000.])
     """
     if _numbers(target, output):
-        return torch.nn.functional.cross_entropy(output.movedim(axis, 1), target, reduction="none")
+        logits = output.movedim(axis, 1)
+        return torch.nn.functional.cross_entropy(logits, target, ignore_index=NOBODY, reduction="none")
     soft = target.to(output.dtype).movedim(axis, 1)
     return torch.nn.functional.cross_entropy(output.movedim(axis, 1), soft, reduction="none")
 
