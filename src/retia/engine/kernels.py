@@ -6,6 +6,7 @@ Nothing else in the house names a private part of PyTorch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,10 +48,10 @@ def forms(op: Any) -> tuple[Form, ...]:
     if len(outs) > 1 and op._schema.name not in SEVERAL:
         return ()
     plain = Form(variant, outs)
-    bound = _bound(op._schema.name.removeprefix("aten::"))
-    if bound is None or outs != ("out",):
+    direct = bound(op._schema.name.removeprefix("aten::"))
+    if direct is None or outs != ("out",):
         return (plain,)
-    return (Form(bound, outs, True), plain)
+    return (Form(direct, outs, True), plain)
 
 
 def _variant(op: Any) -> Any:
@@ -66,7 +67,7 @@ def _variant(op: Any) -> Any:
     return None
 
 
-def _bound(name: str) -> Any:
+def bound(name: str) -> Any:
     """The operation as bound to Python directly: a call costs a third of one through ``torch.ops``."""
     for home in ("_VariableFunctions", "_nn"):
         found = getattr(getattr(torch._C, home, None), name, None)
@@ -85,6 +86,52 @@ def fused_adam() -> Callable[..., Any] | None:
 def fused_adamw() -> Callable[..., Any] | None:
     """AdamW's step in one call, or None where this PyTorch has none."""
     return getattr(torch, "_fused_adamw_", None)
+
+
+class FusedConvolution(NamedTuple):
+    """Convolutions of single-precision pictures on processors, with what follows computed on the way.
+
+    Attributes:
+        plain: takes x, weight, bias, padding, stride, dilation, groups, the name of a function, its numbers
+            and "".
+        added: takes x, what is added, weight, bias, padding, stride, dilation, groups, "add", None, the name
+            of a function or None, its numbers and "".
+        pack: takes weight, padding, stride, dilation, groups and the shape of x; answers the weight in the
+            order in which the kernels for this shape read it.
+    """
+
+    plain: Any
+    added: Any
+    pack: Callable[..., Tensor]
+
+
+@lru_cache(maxsize=1)
+def fused_convolution() -> FusedConvolution | None:
+    """Convolutions with what follows them in one call, or None where this PyTorch has none that are right."""
+    with suppress(AttributeError, RuntimeError, TypeError):
+        home = torch.ops.mkldnn
+        found = FusedConvolution(
+            home._convolution_pointwise.default,
+            home._convolution_pointwise.binary,
+            home._reorder_convolution_weight.default,
+        )
+        if _is_right(found):
+            return found
+    return None
+
+
+def _is_right(found: FusedConvolution) -> bool:
+    """Try fused convolutions on a picture of eight channels."""
+    with torch.inference_mode(False), torch.no_grad():
+        picture = torch.linspace(-1, 1, 8 * 5 * 5).view(1, 5, 5, 8).permute(0, 3, 1, 2)
+        weight = torch.linspace(-1, 1, 8 * 8 * 9).view(8, 8, 3, 3)
+        packed = found.pack(weight, [1, 1], [1, 1], [1, 1], 1, [1, 8, 5, 5])
+        how = ([1, 1], [1, 1], [1, 1], 1)
+        plain = torch.nn.functional.conv2d(picture, weight, padding=1)
+        bounded = found.plain(picture, packed, None, *how, "hardtanh", [0, 6], "")
+        added = found.added(picture, picture, packed, None, *how, "add", None, "relu", [], "")
+    right = torch.allclose(bounded, plain.clamp(0, 6), atol=1e-4)
+    return right and torch.allclose(added, (plain + picture).relu(), atol=1e-4)
 
 
 def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
@@ -110,4 +157,7 @@ def _strides(tensor: Tensor) -> list[int]:
     return [stride for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1]
 
 
-__all__ = ["Form", "forms", "fused_adam", "fused_adamw", "is_dense", "same_place"]
+__all__ = [
+    "Form", "FusedConvolution", "bound", "forms", "fused_adam", "fused_adamw", "fused_convolution",
+    "is_dense", "same_place",
+]  # fmt: skip
