@@ -6,7 +6,8 @@ come together and in one order, so predictions and labels cannot part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import copy
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from retia.nets.ports import Port
 from retia.nets.wiring import Value
 from retia.shapes import Extent
 from retia.sources.dataset import Data
-from retia.sources.feeds import ResidentFeed, feed
+from retia.sources.feeds import ResidentFeed, StreamingFeed, feed, joined
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,6 +110,9 @@ class Examples:
         data: columns that match its ports.
         objective: says which targets are needed, and in which form.
         device: where batches go.
+    Attributes:
+        origin: the same examples from the net's inputs on; another one only after ``starting``.
+        ports: the inputs that batches have.
     Raises:
         CodecError: a thing that its codec cannot encode, with its row. DataError: a port without column.
     """
@@ -123,6 +127,9 @@ class Examples:
         self._columns = columns_of(net, data, [*self._inputs, *objective.ports])
         self._halves = {name: _half(port, device) for name, port in self._inputs.items()}
         self._refuse_varying()
+        self.origin = self
+        self.ports = tuple(self._inputs)
+        self._known: dict[Value, str] = {}
         packers: dict[str, Callable[[Sequence[Any]], Tensor]] = {}
         for name, port in self._inputs.items():
             packers[self._columns[name]] = partial(_pack, port)
@@ -130,6 +137,7 @@ class Examples:
             port, column = self._outputs[name], self._columns[name]
             whole = port.codec is None and _is_whole(things_of(data, column))
             packers[column] = partial(_pack_target, port, _term(objective, name), whole)
+        self._packers = packers
         self.feed = feed(data, packers)
 
     def __len__(self) -> int:
@@ -147,6 +155,33 @@ class Examples:
     def batch(self, rows: Tensor) -> Batch:
         """The batch of these rows."""
         return self.arrive(self.feed.take(rows), rows)
+
+    def starting(self, known: Mapping[Value, Tensor], ports: Collection[str]) -> Examples:
+        """The same examples, begun within the net.
+
+        What they were made of is forgotten where it can be had again: ``origin`` packs it when it is asked.
+
+        Args:
+            known: values within the net, one row an example.
+            ports: the inputs that are still read.
+        """
+        made, made.origin = copy.copy(self), copy.copy(self)
+        made.origin.origin = made.origin
+        made.origin.feed = StreamingFeed(self.data, self._packers)
+        made.ports = tuple(name for name in self.ports if name in ports)
+        made._known = {value: f"value {value}" for value in known}
+        columns = {self._columns[name] for name in (*made.ports, *self.objective.ports)}
+        if isinstance(self.feed, ResidentFeed):
+            rest = ResidentFeed.of({name: self.feed.tensors[name] for name in columns})
+        else:
+            rest = feed(self.data, {name: self._packers[name] for name in columns})
+        kept = ResidentFeed.of({column: known[value] for value, column in made._known.items()})
+        made.feed = joined(kept, rest)
+        return made
+
+    def packed(self, port: str) -> str:
+        """The feed's column of an input port."""
+        return self._columns[port]
 
     def check(self, batch: Batch) -> None:
         """Make sure that a batch can be learned from.
@@ -166,6 +201,8 @@ class Examples:
 
         Raises: as ``check``.
         """
+        if self._known:  # they were when the values were computed
+            return True
         if not isinstance(self.feed, ResidentFeed):
             return False
         self.check(self.batch(torch.arange(1)))
@@ -180,9 +217,10 @@ class Examples:
 
     def arrive(self, packed: Mapping[str, Tensor], rows: Tensor) -> Batch:
         """Packed rows of the feed as a batch on the device, through the codecs' device halves."""
-        inputs = {name: self._arrive(name, port, packed) for name, port in self._inputs.items()}
+        inputs = {name: self._arrive(name, self._inputs[name], packed) for name in self.ports}
         targets = {name: packed[self._columns[name]].to(self.device) for name in self.objective.ports}
-        return Batch(inputs, targets, rows.to(self.device))
+        given = {value: packed[column].to(self.device) for value, column in self._known.items()}
+        return Batch(inputs, targets, rows.to(self.device), given=given)
 
     def _arrive(self, name: str, port: Port, packed: Mapping[str, Tensor]) -> Tensor:
         """What an input port takes: on the device, through the codec's device half."""

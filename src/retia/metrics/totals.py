@@ -38,8 +38,15 @@ class Counts:
     def add(self, values: Mapping[Value, Tensor], batch: Batch) -> None:
         """Add a batch, from the values that the objective reads."""
         for port, (right, every) in self.found(values, batch).items():
-            self.right[port] = self.right[port] + right if port in self.right else right
-            self.all[port] = self.all.get(port, 0) + every
+            self.put(port, right, every)
+
+    def put(self, port: str, right: Tensor, every: int) -> None:
+        """Add what was counted elsewhere; the total stays where it stands, for programs add to it too."""
+        if port in self.right:
+            self.right[port].add_(right)
+        else:
+            self.right[port] = right.clone()
+        self.all[port] = self.all.get(port, 0) + every
 
     def clear(self) -> None:
         """Begin anew, in the same memory."""
@@ -72,9 +79,13 @@ class Means:
         """Add a batch; answers its own loss."""
         found = self._objective.parts(values, batch.targets, batch.lengths)
         new = [(weight, float(summed), int(count)) for weight, summed, count in found]
+        self.put(new)
+        return _mean(new)
+
+    def put(self, new: list[tuple[float, float, int]]) -> None:
+        """Add what was summed elsewhere: for every term its weight, sum and count."""
         before = self._parts or [(weight, 0.0, 0) for weight, _, _ in new]
         self._parts = [(w, s + t, c + n) for (w, s, c), (_, t, n) in zip(before, new, strict=True)]
-        return _mean(new)
 
     def mean(self) -> float:
         """The loss over everything that was added."""

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.engine import draws
-from retia.engine.walk import asks
-from retia.metrics.examples import Examples
+from retia.engine.walk import Run, asks, walk_values
+from retia.metrics.examples import Batch, Examples
 from retia.metrics.totals import Counts
+from retia.nets.wiring import Value
 from retia.training.step import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 COLUMN, ARRAY, KEY, ROWS = "column:", "array:", "key:", "rows"
-LOSS, GRADIENT, UPDATE, RIGHT = "loss", "gradient:", "update:", "right:"
+LOSS, GRADIENT, UPDATE, RIGHT, SUM = "loss", "gradient:", "update:", "right:", "sum:"
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,13 @@ class Job:
         step: what is done.
         examples: how packed columns become a batch.
         decisions: how many a batch of a size has, by port; known when it was recorded.
+        terms: of the loss in judging, the weight of each and how many positions a batch has.
     """
 
     step: Step
     examples: Examples
     decisions: dict[tuple[str, int], int] = field(default_factory=dict)
+    terms: list[tuple[float, int]] = field(default_factory=list)
 
     def draws(self) -> tuple[str, ...]:
         """Paths of the layers that may draw random numbers."""
@@ -63,6 +66,24 @@ class Job:
             **{UPDATE + path: tensor for path, tensor in pull.updates.items()},
             **{RIGHT + port: right for port, (right, _) in counts.items()},
         }
+
+    def judged(self, **given: Tensor) -> dict[str, Tensor]:
+        """Judging a batch in inference behaviour: the sum of each term's losses, right decisions."""
+        batch = self.examples.arrive(_named(given, COLUMN), given[ROWS])
+        with torch.no_grad():
+            values = self.judged_values(batch, _named(given, ARRAY))
+            parts = self.step.objective.parts(values, batch.targets)
+            counts = Counts(self.step.objective).found(values, batch)
+        self.terms[:] = [(weight, int(count)) for weight, _, count in parts]
+        self.decisions.update({(port, len(batch)): every for port, (_, every) in counts.items()})
+        sums = {SUM + str(number): summed for number, (_, summed, _) in enumerate(parts)}
+        return sums | {RIGHT + port: right for port, (right, _) in counts.items()}
+
+    def judged_values(self, batch: Batch, arrays: Mapping[str, Tensor]) -> dict[Value, Tensor]:
+        """What the objective reads, in inference behaviour."""
+        step = self.step
+        run = Run(seed=step.seed, lengths=batch.lengths)
+        return walk_values(step.net, batch.inputs, arrays, run, step.objective.wanted, batch.given)
 
     def key(self, path: str, count: int) -> tuple[int, int]:
         """The key of a layer's draws in a step."""

@@ -9,21 +9,22 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
-from retia.engine.walk import Run, walk_values
+from retia.engine.walk import Run
 from retia.errors import ArgumentError, NotYetError, TrainingError, did_you_mean
 from retia.metrics.examples import Batch, Examples
-from retia.metrics.totals import Counts, Means
+from retia.metrics.totals import Counts
 from retia.nets.net import Net
 from retia.nets.settings import choice, whole
 from retia.sources.order import order
 from retia.training.diagnosis import diverged
 from retia.training.interrupt import Interrupt
+from retia.training.judge import Judge
 from retia.training.optimizers import read_optimizer
 from retia.training.prepare import Prepared, prepare
 from retia.training.progress import Progress
 from retia.training.rates import read_rates
 from retia.training.result import Training
-from retia.training.runner import runner_of
+from retia.training.runner import REPAYS, Flowing, runner_of
 from retia.training.step import State, Step
 
 if TYPE_CHECKING:
@@ -173,8 +174,14 @@ class _Loop:
         once = Counter(len(rows) for rows in self._rows(1))
         sizes = {size: times * epochs for size, times in once.items()}
         self.runner = runner_of(engine, step, ready.train, state, sizes)
-        self.checked = ready.validation is None or ready.validation.check_all()
+        self.judge = self._judge_of(ready.validation, batch_size * JUDGED)
         self.settings = self._settings(device)
+
+    def _judge_of(self, examples: Examples | None, size: int) -> Judge | None:
+        if examples is None:
+            return None
+        flat = isinstance(self.runner, Flowing) and len(examples) // size * self.epochs >= REPAYS
+        return Judge(self.step, examples, self.state, size, flat=flat)
 
     @property
     def state(self) -> State:
@@ -220,8 +227,8 @@ class _Loop:
             return None
         trained = time.perf_counter() - begin
         entry = {"epoch": epoch, **self._told(total / done, counts)}
-        if self.ready.validation is not None:
-            entry |= self._judge(self.ready.validation, epoch)
+        if self.judge is not None:
+            entry |= self._judge(epoch)
         return entry | {
             "seconds": time.perf_counter() - begin,
             "rate": self.step.optimizer.learning_rate,
@@ -236,23 +243,11 @@ class _Loop:
             rows[-2:] = [torch.cat(rows[-2:])]
         return rows
 
-    def _judge(self, examples: Examples, epoch: int) -> dict[str, float]:
-        """Loss and accuracy in inference behaviour, over all examples."""
-        counts = Counts(self.ready.objective)
-        means = Means(self.ready.objective)
-        run = Run(seed=self.step.seed, step=self.state.count)
-        for batch in examples.in_order(self.batch_size * JUDGED):
-            if epoch == 1 and not self.checked:
-                examples.check(batch)
-            with torch.no_grad():
-                values = walk_values(
-                    self.ready.net, batch.inputs, self.state.arrays, run, self.ready.objective.wanted
-                )
-                loss = means.add(values, batch)
-                counts.add(values, batch)
-            if not math.isfinite(loss):
-                raise self._diverged(batch, loss, f"validation after epoch {epoch}", False)
-        told = self._told(means.mean(), counts)
+    def _judge(self, epoch: int) -> dict[str, float]:
+        """Loss and accuracy of the validation part."""
+        assert self.judge is not None
+        where = f"validation after epoch {epoch}"
+        told = self.judge(lambda batch, loss: self._diverged(batch, loss, where, False))
         return {f"val_{name}": value for name, value in told.items()}
 
     def _told(self, loss: float, counts: Counts) -> dict[str, float]:

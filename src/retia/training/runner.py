@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, TypeAlias
 from retia._torch import torch
 from retia.engine import rules
 from retia.engine.layouts import weight_layouts
-from retia.engine.plan import Planner, Target
+from retia.engine.plan import Target
 from retia.engine.rewrite import rewritten
 from retia.engine.trace import Fact, NotFlatError, Tape, record
 from retia.metrics.examples import Examples
 from retia.metrics.totals import Counts
 from retia.sources.feeds import ResidentFeed
 from retia.training.flat import Flat, flattened
-from retia.training.job import ARRAY, COLUMN, GRADIENT, KEY, LOSS, ROWS, UPDATE, Job
+from retia.training.job import ARRAY, GRADIENT, LOSS, UPDATE, Job
+from retia.training.stage import Stage, zero
 from retia.training.step import State, Step
 
 if TYPE_CHECKING:
@@ -116,10 +117,11 @@ class Flowing(Runner):
         self.counts = Counts(step.objective)
         self.walking = Walking(step, examples, self.state)
         self.walking.counts = self.counts
-        self._programs = {max(self._often): Stepper(self, tape, max(self._often))}
+        self._loss = zero(tape.fact(tape.outputs[LOSS]))
+        self._stages = {max(self._often): self._stage(tape, max(self._often))}
         for size in self._often:
-            if size not in self._programs:
-                self._programs[size] = Stepper(self, self._tape(size, self.state), size)
+            if size not in self._stages:
+                self._stages[size] = self._stage(self._tape(size, self.state), size)
         self.told = f"program, planned in {time.perf_counter() - begin:.2f} s"
 
     def epoch(self, batches: Sequence[Tensor], watch: Watch) -> None:
@@ -134,15 +136,37 @@ class Flowing(Runner):
         self._checked = True
 
     def _advance(self, rows: Tensor, packed: Mapping[str, Tensor] | None) -> float:
-        program = self._programs.get(len(rows))
-        if program is not None:
-            return program.advance(rows, packed)
-        return self.walking.advance(packed or self.examples.feed.take(rows), rows)
+        """One step; the loss before it."""
+        stage = self._stages.get(len(rows))
+        if stage is None:
+            return self.walking.advance(packed or self.examples.feed.take(rows), rows)
+        with torch.inference_mode():
+            stage.fill(rows, packed, self.state.count)
+            stage.run()
+            loss = self._loss.item()
+            if math.isfinite(loss):
+                self.flat.sweep(self.step.optimizer)
+                self._count(len(rows))
+        return loss
 
-    def count(self, size: int) -> None:
+    def _count(self, size: int) -> None:
         """Count the decisions of a batch that was stepped on."""
         for port in self.counts.right:
             self.counts.all[port] = self.counts.all.get(port, 0) + self.job.decisions[port, size]
+
+    def _stage(self, tape: Tape, size: int) -> Stage:
+        return Stage(self.job, tape, self.state.arrays, self._target, size)
+
+    def _target(self, name: str, fact: Fact) -> Target:
+        """Where an output of a step goes."""
+        kind, _, path = name.partition(":")
+        if kind == LOSS:
+            return Target(self._loss, early=True)
+        if name.startswith(GRADIENT):
+            return Target(self.flat.gradients[path], early=True)
+        if name.startswith(UPDATE):
+            return Target(self.state.arrays[path])
+        return Target(self.counts.right.setdefault(path, zero(fact)), adds=True)
 
     def _tape(self, size: int, state: State) -> Tape:
         rows = torch.arange(size) % len(self.examples)
@@ -152,84 +176,6 @@ class Flowing(Runner):
         if self.step.objective.has_functions and str(tape) != str(record(self.job, inputs)):
             raise NotFlatError("the loss function does something else at every call", fix='engine="walk"')
         return rewritten(tape, rules.TRAINING)
-
-
-class Stepper:
-    """The program of a step for one size of batch.
-
-    Args:
-        runner: whose state it moves.
-        tape: of the step.
-        size: of the batch.
-    """
-
-    def __init__(self, runner: Flowing, tape: Tape, size: int) -> None:
-        self._runner, self._size = runner, size
-        read = {ref.number for call in tape.calls for ref in call.refs()}
-        used = {name for name, ref in tape.inputs.items() if ref.number in read}
-        self._places = {name: self._place(name, tape.fact(ref)) for name, ref in tape.inputs.items()}
-        feed = runner.examples.feed
-        self._whole = feed.tensors if isinstance(feed, ResidentFeed) else {}
-        self._columns = [name.removeprefix(COLUMN) for name in used if name.startswith(COLUMN)]
-        self._keys = [name.removeprefix(KEY) for name in used if name.startswith(KEY)]
-        self._draws = ROWS in used
-        self._loss = self._zero(tape.fact(tape.outputs[LOSS]))
-        self._fill(torch.arange(size) % len(runner.examples), None)
-        targets = {name: self._target(name, tape.fact(ref)) for name, ref in tape.outputs.items()}
-        self._run = Planner(tape, self._places, {}, targets).plan().run
-
-    def _place(self, name: str, fact: Fact) -> Tensor:
-        """The memory that an input of the program is read from."""
-        if name.startswith(ARRAY):
-            return self._runner.state.arrays[name.removeprefix(ARRAY)]
-        return self._zero(fact)
-
-    def _zero(self, fact: Fact) -> Tensor:
-        return torch.zeros(fact.shape, dtype=fact.dtype, device=fact.device)
-
-    def _target(self, name: str, fact: Fact) -> Target:
-        """Where an output of the program goes."""
-        kind, _, path = name.partition(":")
-        if kind == LOSS:
-            return Target(self._loss, early=True)
-        if name.startswith(GRADIENT):
-            return Target(self._runner.flat.gradients[path], early=True)
-        if name.startswith(UPDATE):
-            return Target(self._runner.state.arrays[path])
-        return Target(self._runner.counts.right.setdefault(path, self._zero(fact)), adds=True)
-
-    def advance(self, rows: Tensor, packed: Mapping[str, Tensor] | None) -> float:
-        """One step; the loss before it.
-
-        Args:
-            rows: of the batch.
-            packed: its columns; None where the feed has all of them.
-        """
-        runner = self._runner
-        with torch.inference_mode():
-            self._fill(rows, packed)
-            self._run()
-            loss = self._loss.item()
-            if math.isfinite(loss):
-                runner.flat.sweep(runner.step.optimizer)
-                runner.count(self._size)
-        return loss
-
-    def _fill(self, rows: Tensor, packed: Mapping[str, Tensor] | None) -> None:
-        """Bring a batch and the step's keys to where the program reads them."""
-        if packed is None and not self._whole:
-            packed = self._runner.examples.feed.take(rows)
-        for name in self._columns:
-            place = self._places[COLUMN + name]
-            if packed is None:
-                torch.index_select(self._whole[name], 0, rows, out=place)
-            else:
-                place.copy_(packed[name])
-        if self._draws:
-            self._places[ROWS].copy_(rows)
-        for path in self._keys:
-            key = self._runner.job.key(path, self._runner.state.count)
-            self._places[KEY + path].copy_(torch.tensor(key))
 
 
 def runner_of(engine: str, step: Step, examples: Examples, state: State, sizes: dict[int, int]) -> Runner:
