@@ -94,6 +94,10 @@ class TrainingError(Error, ValueError):
     run: object = None
 
 
+class OutOfMemoryError(TrainingError, MemoryError):
+    """A batch that the memory cannot hold. ``expected`` is a size that fits, where there is one."""
+
+
 class UnknownNameError(Error, KeyError, AttributeError):
     """A name that nothing here has."""
 

@@ -211,8 +211,8 @@ def _raise_thresholds() -> None:
 
 def _flushed() -> str:
     """Where a product of denormals is 0: every thread gets a part of it."""
-    tiny = torch.full((SHARE * torch.get_num_threads(),), 1e-40, dtype=torch.float32, device="cpu")
-    zeros = (tiny * 1.0).view(torch.int32) == 0  # bits: a comparison of floats would flush them itself
+    bits = torch.ones(SHARE * torch.get_num_threads(), dtype=torch.int32, device="cpu")
+    zeros = (bits.view(torch.float32) * 1.0).view(torch.int32) == 0  # floats would be flushed on the way in
     if not zeros.any():
         return "kept"
     return "flushed" if zeros.all() else "flushed in some threads"
@@ -223,10 +223,7 @@ def _held() -> dict[str, Any]:
     return {
         "threads": torch.get_num_threads(),
         "grad": torch.is_grad_enabled(),
-        "deterministic": (
-            torch.are_deterministic_algorithms_enabled(),
-            torch.is_deterministic_algorithms_warn_only_enabled(),
-        ),
+        "deterministic": torch.get_deterministic_debug_mode(),
         "cudnn": (cudnn.benchmark, cudnn.deterministic),
     }
 
@@ -239,7 +236,6 @@ def _restore(before: dict[str, Any]) -> None:
     if now["grad"] != before["grad"]:
         torch.set_grad_enabled(before["grad"])
     if now["deterministic"] != before["deterministic"]:
-        enabled, warns = before["deterministic"]
-        torch.use_deterministic_algorithms(enabled, warn_only=warns)
+        torch.set_deterministic_debug_mode(before["deterministic"])  # its twin would import torch._dynamo
     if now["cudnn"] != before["cudnn"]:
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = before["cudnn"]
