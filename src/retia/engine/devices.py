@@ -175,8 +175,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError | OSError) and any(words in text for words in EXHAUSTED)
+    return isinstance(error, RuntimeError | OSError) and _speaks_of_memory(str(error))
 
 
 def _release(error: BaseException) -> None:
@@ -210,9 +209,15 @@ def _refused(given: Any, why: str) -> ArgumentError:
 
 
 def _said(error: BaseException) -> str:
-    """The first sentence of an error, or its kind."""
+    """The sentence of an error that speaks of memory, else the first one, else its kind."""
     lines = str(error).splitlines()
-    return lines[0].partition(". ")[0].rstrip(".") if lines else type(error).__name__
+    sentences = lines[0].split(". ") if lines else [type(error).__name__]
+    telling = [each for each in sentences if _speaks_of_memory(each)]
+    return (telling or sentences)[0].rstrip(".")
+
+
+def _speaks_of_memory(text: str) -> bool:
+    return any(words in text.lower() for words in EXHAUSTED)
 
 
 def _meant(given: Any) -> str:
