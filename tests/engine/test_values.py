@@ -80,11 +80,11 @@ def test_lengths_are_read_in_every_run() -> None:
     assert near(found, expected)
 
 
-def test_plain_layouts_keep_every_bit() -> None:
+def test_an_exact_program_gives_every_bit_of_the_walk() -> None:
     net = cnn()
     wanted = tuple(net.wiring.outputs.values())
     x = torch.randn(4, 3, 8, 8)
-    program = ValuesProgram(net, wanted, {"input": x}, net.arrays.check(), constant=True, plain=True)
+    program = ValuesProgram(net, wanted, {"input": x}, net.arrays.check(), constant=True, exact=True)
     assert torch.equal(
         program({"input": x})[wanted[0]], walk_values(net, {"input": x}, net.arrays, Run(), wanted)[wanted[0]]
     )
@@ -102,6 +102,4 @@ def test_a_layer_that_decides_by_numbers_has_no_program() -> None:
 
     net = Peek(input=3)
     with pytest.raises(NotFlatError, match="no flat program can replay it"):
-        ValuesProgram(
-            net, tuple(net.wiring.outputs.values()), {"input": torch.ones(1, 3)}, {}, constant=True
-        )
+        ValuesProgram(net, tuple(net.wiring.outputs.values()), {"input": torch.ones(1, 3)}, {}, constant=True)

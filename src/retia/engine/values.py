@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from retia._torch import torch
+from retia.engine.folding import INFERENCE
 from retia.engine.plan import Planner, Program
-from retia.engine.rewrite import Rule, rewritten
+from retia.engine.rewrite import rewritten
 from retia.engine.rules import EXACT
 from retia.engine.trace import Tape, record
 from retia.engine.walk import Run, walk_values
@@ -36,8 +37,7 @@ class ValuesProgram:
         constant: the arrays never change. Else they are read where they stand in every run, so they may be
             changed in place.
         lengths: of varying sizes, by name, as in ``inputs``.
-        rules: rewrites; by default only such as keep every bit.
-        plain: keep the layouts of the walk, and with them its bits.
+        exact: every bit is that of the walk. Else kernels and layouts are those that cost least.
     Raises:
         NotFlatError: a layer decides by the numbers it sees.
     Example:
@@ -59,15 +59,16 @@ class ValuesProgram:
         *,
         constant: bool,
         lengths: Mapping[str, Tensor] | None = None,
-        rules: Sequence[Rule] = EXACT,
-        plain: bool = False,
+        exact: bool = False,
     ) -> None:
         self.wanted = tuple(dict.fromkeys(wanted))
         given = {INPUT + name: tensor for name, tensor in inputs.items()}
         given |= {LENGTH + name: tensor for name, tensor in (lengths or {}).items()}
         fixed = {} if constant else {ARRAY + path: tensor for path, tensor in arrays.items()}
-        tape = rewritten(tape_of(net, self.wanted, given, arrays, fixed), rules)
-        self.program: Program = Planner(tape, fixed, given, plain=plain).plan()
+        tape = tape_of(net, self.wanted, given, arrays, fixed)
+        for rules in (EXACT,) if exact else INFERENCE:
+            tape = rewritten(tape, rules)
+        self.program: Program = Planner(tape, fixed, given, plain=exact).plan()
         self._names = tuple(inputs)
         self._lengths = tuple(lengths or ())
 
