@@ -56,7 +56,7 @@ def test_train_saves_the_net_and_draws_its_curves(pictures: Path, tmp_path: Path
     net, curves = tmp_path / "net.safetensors", tmp_path / "curves.png"
     result = run(
         "train", pictures, "--net", "16-3-2", "--activation", "tanh", "--epochs", 2, "--batch-size", 5,
-        "--optimizer", "sgd", "--seed", 7, "--device", "cpu", "--validation", 0.25,
+        "--optimizer", "sgd", "--seed", 7, "--device", "cpu", "--engine", "walk", "--validation", 0.25,
         "--save", net, "--plot", curves,
     )  # fmt: skip
     assert result.exit_code == 0, result.output

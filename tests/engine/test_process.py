@@ -185,6 +185,27 @@ def test_arguments_are_refused_before_anything_is_set(monkeypatch: pytest.Monkey
     assert settings._state == settings._State()
 
 
+def test_the_command_line_sets_all_that_pays_whoever_imported_torch() -> None:
+    told = told_by("""
+import torch
+from retia.cli import main
+import retia as rt
+torch.ones(1)  # none of PyTorch's threads runs yet
+sys.argv = ["retia", "--version"]
+sys.stdout, out = sys.stderr, sys.stdout
+try:
+    main()
+except SystemExit as left:
+    told["status"] = left.code
+sys.stdout = out
+look("now")
+""")
+    assert told["status"] == 0
+    assert told["now"]["flushed"] == [True, True]
+    assert told["now"]["mapped"] is not True or not GLIBC
+    assert told["now"]["words"].startswith("denormals flushed, malloc's thresholds ")
+
+
 # What a call puts back ----------------------------------------------------------------------------
 
 

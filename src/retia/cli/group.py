@@ -12,6 +12,7 @@ from retia.cli.data import data
 from retia.cli.predict import predict
 from retia.cli.show import show
 from retia.cli.train import train
+from retia.engine.process import process
 
 HELP = """Neural nets as values: train, use and look at them from a shell.
 
@@ -34,7 +35,8 @@ for part in (train, predict, show, data, completion):
 
 
 def main() -> None:
-    """Run the command line and leave with its exit status."""
+    """Run the command line and leave with its exit status. The process is its own: all that pays is set."""
+    process(flush_denormals=True, malloc=True)
     try:
         retia(prog_name="retia")
     finally:
