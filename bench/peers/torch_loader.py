@@ -1,0 +1,31 @@
+"""The loop of PyTorch's own tutorials: a DataLoader, Adam, numbers read after every step."""
+
+from typing import Any
+
+import torch
+import workloads
+from peers import torch_net
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+from turns import Turns
+
+
+def train(turns: Turns, folder: str, net: str, **_: Any) -> dict[str, float]:
+    """An epoch a turn."""
+    x, y = workloads.digits(folder, count=workloads.EXAMPLES)
+    examples = TensorDataset(torch_net.pixels(x), torch.from_numpy(y))
+    loader = DataLoader(examples, batch_size=workloads.BATCH, shuffle=True)
+    model = torch_net.loaded(folder, net)
+    optimizer = torch.optim.Adam(model.parameters(), workloads.RATE)
+    while turns.go() is not None:
+        total, right = 0.0, 0
+        for inputs, labels in loader:
+            optimizer.zero_grad()
+            outputs = model(inputs)
+            loss = functional.cross_entropy(outputs, labels)
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+            right += (outputs.argmax(1) == labels).sum().item()
+        turns.done(loss=total / len(loader), accuracy=right / len(examples))
+    return {"test": torch_net.test_accuracy(model, folder)}
