@@ -316,7 +316,7 @@ def test_a_gradient_that_is_not_finite_is_told_by_its_layer():
         ({"seed": 2**63}, "seed is a whole number"),
         ({"seed": None}, "seed is a whole number"),
         ({"device": "nowhere"}, "device='nowhere' is not there"),
-        ({"engine": "wlak"}, "engine is one of 'auto', 'program', 'walk'"),
+        ({"engine": "wlak"}, "engine is one of 'auto', 'program', 'compile', 'walk'"),
         ({"optimizer": "adma"}, "Did you mean 'Adam'"),
         ({"loss": "mes"}, "Did you mean 'mse'"),
         ({"lr": 0.1}, r"train has no argument 'lr'\. Here the learning rate belongs to the optimizer"),

@@ -62,7 +62,7 @@ Examples:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same net.")
 @click.option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default.")
 @click.option(
-    "--engine", type=click.Choice(["auto", "program", "walk"]), default="auto", show_default=True,
+    "--engine", type=click.Choice(["auto", "program", "compile", "walk"]), default="auto", show_default=True,
     help="One flat program, or layer by layer; auto is the faster.",
 )  # fmt: skip
 @click.option(

@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, TypeAlias
 
 from retia._torch import torch
 from retia.engine import rules
+from retia.engine.cost import flops
+from retia.engine.devices import program_on
 from retia.engine.layouts import weight_layouts
 from retia.engine.plan import Target
+from retia.engine.process import threads_for
 from retia.engine.rewrite import rewritten
 from retia.engine.trace import Fact, NotFlatError, Tape, record
 from retia.metrics.examples import Examples
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 REPAYS = 30
 """From so many steps of one size on, planning a program costs less than it saves."""
 
+FAR = 32
+"""On a device of its own, so many steps run between two looks at their losses."""
+
 Watch: TypeAlias = "Callable[[Tensor, float], bool]"
 """Told of every step: the rows of its batch and the loss before it. True ends the epoch there."""
 
@@ -46,6 +52,7 @@ class Runner(ABC):
         state: that it moves.
         counts: right decisions since they were cleared.
         told: how it runs, in words.
+        threads: as many as it runs on.
     """
 
     step: Step
@@ -53,12 +60,14 @@ class Runner(ABC):
     state: State
     counts: Counts
     told: str
+    threads: int
 
     @abstractmethod
     def epoch(self, batches: Sequence[Tensor], watch: Watch) -> None:
         """One step for each batch of rows, until ``watch`` says stop.
 
-        A step whose loss is not finite is watched but does not move the arrays.
+        A step whose loss is not finite is watched but does not move the arrays; on a device of its own,
+        where losses are read many at once, it and the steps after it may have.
         """
 
 
@@ -69,6 +78,7 @@ class Walking(Runner):
         self.step, self.examples, self.state = step, examples, state
         self.counts = Counts(step.objective)
         self.told = "walk"
+        self.threads = torch.get_num_threads()
         self._checked = examples.check_all()
 
     def epoch(self, batches: Sequence[Tensor], watch: Watch) -> None:
@@ -98,17 +108,28 @@ class Flowing(Runner):
         examples: that it learns from.
         state: to begin with; it is copied into flat memory.
         sizes: how many batches of each size there will be in all.
+        by_compiler: leave the plan to ``torch.compile``.
     Raises:
         NotFlatError: the net decides by the numbers it sees.
     """
 
-    def __init__(self, step: Step, examples: Examples, state: State, sizes: dict[int, int]) -> None:
+    def __init__(
+        self,
+        step: Step,
+        examples: Examples,
+        state: State,
+        sizes: dict[int, int],
+        *,
+        by_compiler: bool = False,
+    ) -> None:
+        self._by_compiler = by_compiler
         self._checked = examples.check_all()
         begin = time.perf_counter()
         self.step, self.examples = step, examples
         self.job = Job(step, examples)
         self._often = [size for size, times in sizes.items() if times >= REPAYS] or [max(sizes)]
         self._device = examples.device
+        self._reads = 1 if examples.device.type == "cpu" else FAR
         tape = self._tape(max(self._often), state)
         layouts = {name.removeprefix(ARRAY): way for name, way in weight_layouts(tape).items()}
         moved = {path: step.paces.of[path] for path in step.learned}
@@ -122,32 +143,67 @@ class Flowing(Runner):
         for size in self._often:
             if size not in self._stages:
                 self._stages[size] = self._stage(self._tape(size, self.state), size)
-        self.told = f"program, planned in {time.perf_counter() - begin:.2f} s"
+        self.threads = threads_for(max(flops(tape), default=0))
+        self.told = (
+            f"{'compile' if by_compiler else 'program'}, planned in {time.perf_counter() - begin:.2f} s"
+        )
 
     def epoch(self, batches: Sequence[Tensor], watch: Watch) -> None:
-        feed = self.examples.feed
-        resident = isinstance(feed, ResidentFeed)
-        stream = repeat(None) if resident else feed.stream(batches)
-        for rows, packed in zip(batches, stream, strict=not resident):
-            if packed is not None and not self._checked:
-                self.examples.check(self.examples.arrive(packed, rows))
-            if watch(rows, self._advance(rows, packed)):
+        for rows, loss in self._far(batches) if self._reads > 1 else self._near(batches):
+            if watch(rows, loss):
                 return
         self._checked = True
 
-    def _advance(self, rows: Tensor, packed: Mapping[str, Tensor] | None) -> float:
-        """One step; the loss before it."""
-        stage = self._stages.get(len(rows))
-        if stage is None:
-            return self.walking.advance(packed or self.examples.feed.take(rows), rows)
-        with torch.inference_mode():
-            stage.fill(rows, packed, self.state.count)
-            stage.run()
-            loss = self._loss.item()
-            if math.isfinite(loss):
+    def _near(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, float]]:
+        """Steps whose losses are read one by one, which costs nothing on the processor itself."""
+        for rows, packed in zip(batches, self._packed(batches), strict=False):
+            stage = self._stages.get(len(rows))
+            if stage is None:
+                yield rows, self._walked(rows, packed)
+                continue
+            with torch.inference_mode():
+                stage.fill(rows, packed, self.state.count)
+                stage.run()
+                loss = self._loss.item()
+                if math.isfinite(loss):
+                    self.flat.sweep(self.step.optimizer)
+                    self._count(len(rows))
+            yield rows, loss
+
+    def _far(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, float]]:
+        """Steps whose losses are read many at once, for each reading waits for the device."""
+        losses = self._loss.new_zeros(self._reads)
+        waiting: list[Tensor] = []
+        for rows, packed in zip(batches, self._packed(batches), strict=False):
+            stage = self._stages.get(len(rows))
+            if stage is None or len(waiting) == self._reads:
+                yield from zip(waiting, losses.tolist(), strict=False)
+                waiting = []
+            if stage is None:
+                yield rows, self._walked(rows, packed)
+                continue
+            with torch.inference_mode():
+                stage.fill(rows.to(self._device), packed, self.state.count)
+                stage.run()
+                losses[len(waiting)].copy_(self._loss)
                 self.flat.sweep(self.step.optimizer)
                 self._count(len(rows))
-        return loss
+            waiting.append(rows)
+        yield from zip(waiting, losses.tolist(), strict=False)
+
+    def _packed(self, batches: Sequence[Tensor]) -> Iterator[Mapping[str, Tensor] | None]:
+        """The packed columns of the batches; None for each where stages have all of them at hand."""
+        feed = self.examples.feed
+        if isinstance(feed, ResidentFeed):
+            yield from repeat(None, len(batches))
+            return
+        for rows, packed in zip(batches, feed.stream(batches), strict=True):
+            if not self._checked:
+                self.examples.check(self.examples.arrive(packed, rows))
+            yield packed
+
+    def _walked(self, rows: Tensor, packed: Mapping[str, Tensor] | None) -> float:
+        return self.walking.advance(packed or self.examples.feed.take(rows), rows)
 
     def _count(self, size: int) -> None:
         """Count the decisions of a batch that was stepped on."""
@@ -155,7 +211,7 @@ class Flowing(Runner):
             self.counts.all[port] = self.counts.all.get(port, 0) + self.job.decisions[port, size]
 
     def _stage(self, tape: Tape, size: int) -> Stage:
-        return Stage(self.job, tape, self.state.arrays, self._target, size)
+        return Stage(self.job, tape, self.state.arrays, self._target, size, by_compiler=self._by_compiler)
 
     def _target(self, name: str, fact: Fact) -> Target:
         """Where an output of a step goes."""
@@ -182,21 +238,23 @@ def runner_of(engine: str, step: Step, examples: Examples, state: State, sizes: 
     """Who runs a training.
 
     Args:
-        engine: ``"auto"``, ``"program"`` or ``"walk"``.
+        engine: ``"auto"``, ``"program"``, ``"compile"`` or ``"walk"``.
         sizes: how many batches of each size there will be in all.
     Raises:
         NotFlatError: a program was asked for, and the net decides by the numbers it sees.
     """
-    short = max(sizes.values(), default=0) < REPAYS
-    if engine == "walk" or not sizes or (engine == "auto" and short):
-        walking = Walking(step, examples, state)
-        walking.told += ", for so few steps" if engine == "auto" and short else ""
-        return walking
-    try:
-        return Flowing(step, examples, state, sizes)
-    except NotFlatError as error:
-        if engine == "program":
-            raise
-        walking = Walking(step, examples, state)
-        walking.told += f", for {error.message}"
-        return walking
+    why = ""
+    if engine == "auto" and max(sizes.values(), default=0) < REPAYS:
+        why = ", for so few steps"
+    elif engine == "auto" and not program_on(examples.device):
+        why = f", as on every {examples.device.type}"
+    elif engine != "walk" and sizes:
+        try:
+            return Flowing(step, examples, state, sizes, by_compiler=engine == "compile")
+        except NotFlatError as error:
+            if engine != "auto":
+                raise
+            why = f": {error.message}"
+    walking = Walking(step, examples, state)
+    walking.told += why
+    return walking
