@@ -38,6 +38,9 @@ class Run:
         inference: whether the layer at a path behaves as in inference even in training.
         keys: the halves of the draws' key by path, where they are tensors instead of following from
             seed and step.
+        updates: what running statistics become, by path.
+        asked: which layers did what only training makes sense of, as (path, word): asked whether this is
+            training, drew random numbers, gave updates.
     """
 
     training: bool = False
@@ -48,6 +51,7 @@ class Run:
     inference: Callable[[str], bool] = lambda path: False
     keys: Mapping[str, Any] | None = None
     updates: dict[str, Tensor] = field(default_factory=dict)
+    asked: set[tuple[str, str]] = field(default_factory=set)
 
 
 @dataclass
@@ -56,11 +60,17 @@ class Moment:
 
     run: Run
     node: Node
-    training: bool
+    _training: bool
     batch: int
     device: torch.device
     real: torch.dtype
     _masks: list[Tensor | None]
+
+    @property
+    def training(self) -> bool:
+        """Whether the layer behaves as in training."""
+        self._note("training")
+        return self._training
 
     def mask(self, input: int = 0) -> Tensor | None:
         """True where an input is real and not padding, broadcastable to it; None where nothing varies."""
@@ -68,6 +78,7 @@ class Moment:
 
     def uniform(self, like: Tensor) -> Tensor:
         """Random numbers in [0, 1), a pure function of seed, step, layer, example and unit."""
+        self._note("draw")
         rows = self.run.rows
         if rows is None:
             rows = torch.arange(like.shape[0], device=like.device)
@@ -77,7 +88,11 @@ class Moment:
 
     def update(self, name: str, value: Tensor) -> None:
         """Give an array that is not learned (a running statistic) its next value."""
+        self._note("update")
         self.run.updates[join(self.node.key, name)] = value.detach()
+
+    def _note(self, word: str) -> None:
+        self.run.asked.add((self.node.path, word))
 
 
 def walk(

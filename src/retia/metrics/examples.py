@@ -24,7 +24,7 @@ from retia.nets.ports import Port
 from retia.nets.wiring import Value
 from retia.shapes import Extent
 from retia.sources.dataset import Data
-from retia.sources.feeds import ResidentFeed, StreamingFeed, feed, joined
+from retia.sources.feeds import Feed, ResidentFeed, StreamingFeed, feed, joined
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -172,7 +172,7 @@ class Examples:
         made._known = {value: f"value {value}" for value in known}
         columns = {self._columns[name] for name in (*made.ports, *self.objective.ports)}
         if isinstance(self.feed, ResidentFeed):
-            rest = ResidentFeed.of({name: self.feed.tensors[name] for name in columns})
+            rest: Feed = ResidentFeed.of({name: self.feed.tensors[name] for name in columns})
         else:
             rest = feed(self.data, {name: self._packers[name] for name in columns})
         kept = ResidentFeed.of({column: known[value] for value, column in made._known.items()})

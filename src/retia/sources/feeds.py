@@ -78,6 +78,13 @@ class ResidentFeed(Feed):
                 name: _whole(data, name, packer, pool) for name, packer in packers.items()
             }
 
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> ResidentFeed:
+        """A feed of columns that are packed already, by name."""
+        made = cls.__new__(cls)
+        made.names, made.tensors = tuple(tensors), tensors
+        return made
+
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
 
@@ -125,6 +132,32 @@ class StreamingFeed(Feed):
                 yield waiting.popleft().result()
         finally:  # also when the reader stops early, or a batch failed
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+class JoinedFeed(Feed):
+    """Columns of two feeds of the same examples, side by side."""
+
+    def __init__(self, one: Feed, other: Feed) -> None:
+        self.names = (*one.names, *other.names)
+        self._one, self._other = one, other
+
+    def __len__(self) -> int:
+        return len(self._one)
+
+    def take(self, index: Tensor) -> dict[str, Tensor]:
+        return {**self._one.take(index), **self._other.take(index)}
+
+    def stream(self, batches: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
+        every = list(batches)
+        for one, other in zip(self._one.stream(every), self._other.stream(every), strict=True):
+            yield {**one, **other}
+
+
+def joined(one: Feed, other: Feed) -> Feed:
+    """The columns of two feeds of the same examples in one, resident where both are."""
+    if isinstance(one, ResidentFeed) and isinstance(other, ResidentFeed):
+        return ResidentFeed.of({**one.tensors, **other.tensors})
+    return JoinedFeed(one, other)
 
 
 def feed(

@@ -40,6 +40,7 @@ class Prepared:
         train: the examples to learn from.
         validation: the examples to judge by, or None.
         chosen: how the validation part came about, in words.
+        frozen: what was made of frozen layers, in words.
     """
 
     net: Net
@@ -47,6 +48,7 @@ class Prepared:
     train: Examples
     validation: Examples | None
     chosen: str
+    frozen: str = "nothing"
 
 
 def prepare(net: Net, data: Any, validation: Any, loss: Any, seed: int, device: torch.device) -> Prepared:

@@ -1,0 +1,179 @@
+"""A folder in which what frozen layers give is kept between runs, by content.
+
+The layers and their arrays, and every example's packed bytes, are known by sha256, so a changed picture or
+weight is simply another one, and a set that grew is computed only where it did. Each run adds one
+safetensors file; files that are damaged or strange are passed over. The folder may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from retia._late import numpy as np
+from retia._torch import torch
+from retia.errors import FormatError, RetiaWarning
+from retia.formats import atomic, header
+from retia.formats.header import DTYPES, Entry
+from retia.nets.arrays import Arrays
+from retia.nets.expression import canonical
+from retia.nets.net import Net
+from retia.nets.wiring import Value, join
+from retia.training.frozen import Cut
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+FORMAT = "1"
+TRUNK, SUM, MARK = "retia.trunk", "retia.sha256", "retia.kept"
+KEYS = "keys"
+"""The path of the examples' keys; values are called by their numbers."""
+
+
+class Cache:
+    """What the layers before a cut gave for examples, in a folder.
+
+    Args:
+        folder: that is there.
+        net: that is cut.
+        cut: where.
+        arrays: by path.
+    Attributes:
+        ports: the inputs that make up an example.
+    """
+
+    def __init__(self, folder: str, net: Net, cut: Cut, arrays: Mapping[str, Tensor]) -> None:
+        self.ports = cut.ports
+        self._folder = folder
+        self._trunk = trunk_key(net, cut, arrays)
+        self._likes = cut.values
+
+    def find(self, keys: Sequence[bytes], values: Mapping[Value, Tensor]) -> Tensor:
+        """Bring what is there to its rows; answers the numbers of the rows that are missing.
+
+        Args:
+            keys: of the examples, in their order.
+            values: room for them, one row an example.
+        """
+        missing = torch.arange(len(keys))
+        for name in sorted(os.listdir(self._folder)):
+            if name.startswith(self._trunk[:32]) and len(missing):
+                with suppress(OSError, FormatError):
+                    missing = self._take(os.path.join(self._folder, name), keys, missing, values)
+        return missing
+
+    def add(self, keys: Sequence[bytes], values: Mapping[Value, Tensor]) -> None:
+        """Keep the values of these examples. If the system refuses, it warns and goes on."""
+        arrays = {KEYS: torch.frombuffer(bytearray(b"".join(keys)), dtype=torch.uint8).reshape(-1, 32)}
+        arrays |= {str(n): values[value].contiguous() for n, value in enumerate(self._likes)}
+        entries = header.lay_out((path, _name(t.dtype), tuple(t.shape)) for path, t in arrays.items())
+        blocks = [_bytes(arrays[entry.path]) for entry in entries]
+        total = hashlib.sha256()
+        for block in blocks:
+            total.update(block)
+        said = {"format": "pt", MARK: FORMAT, TRUNK: self._trunk, SUM: total.hexdigest()}
+        name = f"{self._trunk[:32]}-{total.hexdigest()[:16]}.safetensors"
+        try:
+            atomic.write(os.path.join(self._folder, name), [header.write(entries, said), *blocks])
+        except OSError as error:
+            warnings.warn(f"What the frozen layers give is not kept: {error}", RetiaWarning, stacklevel=2)
+
+    def _take(
+        self, path: str, keys: Sequence[bytes], missing: Tensor, values: Mapping[Value, Tensor]
+    ) -> Tensor:
+        """Bring the rows that a file has."""
+        with open(path, "rb") as file:
+            found = header.read(file, os.fstat(file.fileno()).st_size)
+        data = np.memmap(path, np.uint8, "r")[found.start :]
+        entries = {entry.path: entry for entry in found.entries}
+        if not self._fits(found, entries) or hashlib.sha256(data.data).hexdigest() != found.metadata[SUM]:
+            return missing
+        at = {row.tobytes(): number for number, row in enumerate(_rows(data, entries[KEYS]))}
+        here = [(row, at[keys[row]]) for row in missing.tolist() if keys[row] in at]
+        if not here:
+            return missing
+        rows, places = (torch.tensor(each) for each in zip(*here, strict=True))
+        for number, (value, like) in enumerate(self._likes.items()):
+            picked = torch.from_numpy(_rows(data, entries[str(number)])[places.numpy()])
+            values[value].index_copy_(0, rows, picked.view(like.dtype).reshape(-1, *like.shape[1:]))
+        return torch.tensor([row for row in missing.tolist() if keys[row] not in at], dtype=torch.int64)
+
+    def _fits(self, found: header.Header, entries: Mapping[str, Entry]) -> bool:
+        """Whether a file says that it holds what is looked for."""
+        said = found.metadata
+        if said.get(TRUNK) != self._trunk or said.get(MARK) != FORMAT or SUM not in said:
+            return False
+        number = entries[KEYS].shape[0] if KEYS in entries else 0
+        expected = {KEYS: ("U8", (number, 32))}
+        for place, like in enumerate(self._likes.values()):
+            expected[str(place)] = (_name(like.dtype), (number, *like.shape[1:]))
+        return {path: (entry.dtype, entry.shape) for path, entry in entries.items()} == expected
+
+
+def made_folder(folder: str) -> str:
+    """A folder that is there, made if it was not.
+
+    Raises:
+        FileError: it cannot be made, or is a file.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise atomic.failed(folder, "cannot be made as a folder", error) from None
+    return folder
+
+
+def trunk_key(net: Net, cut: Cut, arrays: Mapping[str, Tensor]) -> str:
+    """sha256 of the layers before a cut, however they are called, with their arrays and codecs."""
+    names: dict[Value, str] = {("", port): f"input {n}" for n, port in enumerate(cut.ports)}
+    ports = net.inputs
+    lines = [FORMAT]
+    for port in cut.ports:
+        codec = ports[port].codec
+        lines.append(f"{names['', port]} {canonical(codec) if codec is not None else ports[port].kind}")
+    own = {}
+    for number, node in enumerate(cut.nodes):
+        lines.append(f"{number} {canonical(node.layer.bare())} {[names[source] for source in node.sources]}")
+        names.update({value: f"{number} {value[1]}" for value in node.outputs})
+        own.update({f"{number}.{name}": arrays[join(node.key, name)] for name in node.layer.owns()})
+    lines += [names[value] for value in cut.values]
+    return hashlib.sha256("\n".join([*lines, Arrays(own).digest()]).encode()).hexdigest()
+
+
+def example_keys(packed: Sequence[Tensor]) -> list[bytes]:
+    """sha256 of each example: types, shapes and bytes of its packed inputs.
+
+    Args:
+        packed: input by input, one row an example.
+    Example:
+        >>> first, second, third = example_keys([torch.tensor([[1, 2], [1, 3], [1, 2]])])
+        >>> first == third, first == second
+        (True, False)
+    """
+    start = hashlib.sha256("; ".join(f"{t.dtype} {tuple(t.shape[1:])}" for t in packed).encode())
+    blocks = [t.cpu().contiguous().reshape(len(t), -1).view(torch.uint8).numpy() for t in packed]
+    keys = []
+    for row in range(len(packed[0])):
+        total = start.copy()
+        for block in blocks:
+            total.update(block[row].data)
+        keys.append(total.digest())
+    return keys
+
+
+def _rows(data: NDArray[Any], entry: Entry) -> NDArray[Any]:
+    """An array of a file, row by row, as bytes."""
+    return data[entry.begin : entry.end].reshape(entry.shape[0], -1)
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
+
+
+def _name(dtype: torch.dtype) -> str:
+    return next(name for name, (known, _) in DTYPES.items() if getattr(torch, known) == dtype)
