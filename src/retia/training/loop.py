@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
+from retia.engine.devices import fits, read_device
+from retia.engine.process import in_words, steady
 from retia.engine.walk import Run
 from retia.errors import ArgumentError, NotYetError, TrainingError, did_you_mean
 from retia.metrics.examples import Batch, Examples
@@ -19,6 +22,7 @@ from retia.sources.order import order
 from retia.training.diagnosis import diverged
 from retia.training.interrupt import Interrupt
 from retia.training.judge import Judge
+from retia.training.kept import read_cache, with_kept
 from retia.training.optimizers import read_optimizer
 from retia.training.prepare import Prepared, prepare
 from retia.training.progress import Progress
@@ -62,6 +66,7 @@ def train(
     engine: str = "auto",
     progress: bool | None = None,
     rates: Mapping[str, float] | None = None,
+    cache: bool | str | os.PathLike[str] = True,
     on_epoch: Callable[[Mapping[str, Any]], Any] | None = None,
     checkpoint: Any = None,
     resume: Any = None,
@@ -87,10 +92,16 @@ def train(
         seed: 0..2**63 - 1, of everything random: new arrays, the validation part, the order, dropout.
         device: ``"cpu"``, ``"cuda"``, ...; by default a GPU of CUDA where there is one.
         engine: ``"program"``, the whole step as one flat program; ``"walk"``, layer by layer, for looking
-            for faults; ``"auto"``, the program where there are steps enough to repay its planning.
+            for faults; ``"auto"``, the program where there are steps enough to repay its planning;
+            ``"compile"``, the step by ``torch.compile``, which needs a compiler and takes its time.
         progress: False for silence; else a live line in a terminal, one line an epoch elsewhere.
         rates: multipliers of the learning rate by path pattern, ``{"classifier": 1, "*": 0}``; 0 freezes,
-            the first pattern that matches wins, what none matches has 1.
+            the first pattern that matches wins, what none matches has 1. A layer with 0 behaves as in
+            inference: its statistics and its dropout rest too. What a frozen beginning of the net gives is
+            computed once for each example and kept; ``run.settings["frozen"]`` tells.
+        cache: True to keep that for this run, in memory or in a temporary file; a folder to keep it between
+            runs too, by the content of layers and examples (it may be deleted at any time); False to compute
+            the whole net in every step.
         on_epoch: called with every epoch's entry of the history; if it answers "stop", training ends there.
         checkpoint, resume, look: not there yet.
     Returns:
@@ -117,37 +128,31 @@ def train(
     epochs = whole(0)("train: epochs", epochs)
     batch_size = whole(1)("train: batch_size", batch_size)
     seed = whole(0, 2**63 - 1)("train: seed", seed)
-    engine = choice("auto", "program", "walk")("train: engine", engine)
+    engine = choice("auto", "program", "compile", "walk")("train: engine", engine)
+    keeping = read_cache(cache)
     chosen = read_optimizer(optimizer)
     place = read_device(device)
     prepared = prepare(net, data, validation, loss, seed, place)
     step = Step(prepared.net, prepared.objective, chosen, seed, read_rates(prepared.net, rates))
-    loop = _Loop(prepared, step, epochs, batch_size, engine, on_epoch)
-    with Interrupt() as stop, Progress(progress, epochs, len(prepared.train)) as shown:
-        try:
-            why = loop.run(stop, shown)
-        except KeyboardInterrupt:
-            if stop.asked:
-                raise
-            why = INTERRUPTED
-    return loop.result(why)
 
+    def trial(size: int) -> None:  # the state does not stand twice, so what fits here fits there
+        rows = torch.arange(size) % len(prepared.train)
+        arrays = {path: tensor.to(place) for path, tensor in prepared.net.arrays.items()}
+        step.pull(arrays, prepared.train.batch(rows), 0)
 
-def read_device(given: Any) -> torch.device:
-    """A device that is there; by default a GPU of CUDA, else the CPU.
-
-    Raises:
-        ArgumentError: it is not there, or no device at all.
-    """
-    if given is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(given)
-        torch.empty(1, device=device)
-    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
-        said = str(error).splitlines()[0]
-        raise ArgumentError(f"device={given!r} is not there: {said}", fix="device='cpu'", got=given) from None
-    return device
+    with steady():
+        prepared = with_kept(prepared, step, epochs, keeping)
+    with steady(), fits(batch_size, trial):
+        loop = _Loop(prepared, step, epochs, batch_size, engine, on_epoch)
+        torch.set_num_threads(loop.runner.threads)
+        with Interrupt() as stop, Progress(progress, epochs, len(prepared.train)) as shown:
+            try:
+                why = loop.run(stop, shown)
+            except KeyboardInterrupt:
+                if stop.asked:
+                    raise
+                why = INTERRUPTED
+        return loop.result(why)
 
 
 class _Loop:
@@ -213,7 +218,7 @@ class _Loop:
             nonlocal total, done
             if not math.isfinite(loss):
                 where = f"step {self.state.count + 1} (epoch {epoch})"
-                raise self._diverged(self.ready.train.batch(rows), loss, where, True)
+                raise self._diverged(self.ready.train.origin.batch(rows), loss, where, True)
             total += loss * len(rows)
             done += len(rows)
             if shown.is_due():
@@ -245,9 +250,15 @@ class _Loop:
 
     def _judge(self, epoch: int) -> dict[str, float]:
         """Loss and accuracy of the validation part."""
-        assert self.judge is not None
+        held_out = self.ready.validation
+        assert self.judge is not None and held_out is not None
         where = f"validation after epoch {epoch}"
-        told = self.judge(lambda batch, loss: self._diverged(batch, loss, where, False))
+
+        def fault(batch: Batch, loss: float) -> TrainingError:
+            assert batch.rows is not None
+            return self._diverged(held_out.origin.batch(batch.rows.cpu()), loss, where, False)
+
+        told = self.judge(fault)
         return {f"val_{name}": value for name, value in told.items()}
 
     def _told(self, loss: float, counts: Counts) -> dict[str, float]:
@@ -293,9 +304,11 @@ class _Loop:
             "batch_size": self.batch_size,
             "seed": self.step.seed,
             "device": str(device),
+            "frozen": ready.frozen,
             "precision": "float32",
             "engine": self.runner.told,
-            "threads": torch.get_num_threads(),
+            "threads": self.runner.threads,
+            "process": in_words(),
             "torch": torch.__version__,
         }
 
@@ -304,6 +317,7 @@ def _refuse_unknown(unknown: Mapping[str, Any]) -> None:
     for name in unknown:
         known = [
             "rates",
+            "cache",
             "on_epoch",
             "validation",
             "epochs",
