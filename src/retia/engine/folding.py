@@ -252,6 +252,14 @@ def _fused(view: View, kernels: FusedConvolution, call: Call) -> tuple[list[Call
     return calls, [x, ref, bias, padding, stride, dilation, groups]
 
 
+def is_fragile(call: Call) -> bool:
+    """Whether a call may answer a number where it is given none."""
+    kernels = fused_convolution()
+    if kernels is None or call.op not in (kernels.plain, kernels.added):
+        return False
+    return any(act in ("relu", "hardtanh") for act in call.args if isinstance(act, str))
+
+
 def _stands_in_pictures(view: View, x: Ref) -> bool:
     """Whether a planner gives a tensor a layout of its own, which is channels last."""
     maker = view.maker.get(x.number)

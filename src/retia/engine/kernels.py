@@ -76,6 +76,16 @@ def bound(name: str) -> Any:
     return None
 
 
+def set_gradients(on: bool) -> None:
+    """Whether PyTorch records derivatives in this thread from now on, at the least cost."""
+    _switch()(on)
+
+
+@lru_cache(maxsize=1)
+def _switch() -> Callable[[bool], Any]:
+    return getattr(torch._C, "_set_grad_enabled", torch.set_grad_enabled)
+
+
 @lru_cache(maxsize=1)
 def fused_adam() -> Callable[..., Any] | None:
     """Adam's step in one call, or None where this PyTorch has none."""
@@ -153,11 +163,24 @@ def same_place(a: Tensor, b: Tensor) -> bool:
     return a.data_ptr() == b.data_ptr() and a.shape == b.shape and _strides(a) == _strides(b)
 
 
+def overlap(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors may share memory: their first and last places cross."""
+    begin, end = max(a.data_ptr(), b.data_ptr()), min(_end(a), _end(b))
+    return begin < end
+
+
+def _end(tensor: Tensor) -> int:
+    if tensor.numel() == 0:
+        return tensor.data_ptr()
+    steps = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return tensor.data_ptr() + (steps + 1) * tensor.element_size()
+
+
 def _strides(tensor: Tensor) -> list[int]:
     return [stride for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1]
 
 
 __all__ = [
     "Form", "FusedConvolution", "bound", "forms", "fused_adam", "fused_adamw", "fused_convolution",
-    "is_dense", "same_place",
+    "is_dense", "overlap", "same_place", "set_gradients",
 ]  # fmt: skip

@@ -6,13 +6,15 @@ fixed memory whose numbers may change between runs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from retia._torch import torch
-from retia.engine.folding import INFERENCE
+from retia.engine.folding import FOLDING, FUSING, is_fragile
+from retia.engine.kernels import set_gradients
 from retia.engine.plan import Planner, Program
-from retia.engine.rewrite import rewritten
+from retia.engine.rewrite import Rule, rewritten
 from retia.engine.rules import EXACT
 from retia.engine.trace import Tape, record
 from retia.engine.walk import Run, walk_values
@@ -38,6 +40,8 @@ class ValuesProgram:
             changed in place.
         lengths: of varying sizes, by name, as in ``inputs``.
         exact: every bit is that of the walk. Else kernels and layouts are those that cost least.
+    Attributes:
+        bytes: of memory that it holds beside the arrays.
     Raises:
         NotFlatError: a layer decides by the numbers it sees.
     Example:
@@ -62,15 +66,22 @@ class ValuesProgram:
         exact: bool = False,
     ) -> None:
         self.wanted = tuple(dict.fromkeys(wanted))
-        given = {INPUT + name: tensor for name, tensor in inputs.items()}
+        given = {INPUT + name: tensor.contiguous() for name, tensor in inputs.items()}
         given |= {LENGTH + name: tensor for name, tensor in (lengths or {}).items()}
-        fixed = {} if constant else {ARRAY + path: tensor for path, tensor in arrays.items()}
-        tape = tape_of(net, self.wanted, given, arrays, fixed)
-        for rules in (EXACT,) if exact else INFERENCE:
-            tape = rewritten(tape, rules)
-        self.program: Program = Planner(tape, fixed, given, plain=exact).plan()
-        self._names = tuple(inputs)
-        self._lengths = tuple(lengths or ())
+        self._names, self._lengths = tuple(inputs), tuple(lengths or ())
+        self._fixed = {} if constant else {ARRAY + path: tensor for path, tensor in arrays.items()}
+        tape = tape_of(net, self.wanted, given, arrays, self._fixed)
+        self._careful: Program | None = None
+        self._tape: Tape | None = None
+        if exact:
+            self.program = self._planned(tape, EXACT, given, plain=True)
+        else:
+            tape = rewritten(tape, FOLDING)
+            self.program = self._planned(tape, FUSING, given)
+            if self._is_fragile:
+                self._tape = tape
+        self._run = self.program.run
+        self.bytes = self.program.bytes + self._own(arrays)
 
     def __call__(
         self, inputs: Mapping[str, Tensor], lengths: Mapping[str, Tensor] | None = None
@@ -84,9 +95,50 @@ class ValuesProgram:
         given = [inputs[name] for name in self._names]
         if lengths:
             given += [lengths[name] for name in self._lengths]
-        with torch.no_grad():
-            found = self.program.run(*given)
-        return dict(zip(self.wanted, found, strict=True))
+        return dict(zip(self.wanted, self.run(*given), strict=True))
+
+    def run(self, *given: Tensor) -> tuple[Tensor, ...]:
+        """The values in order, of inputs and lengths in order."""
+        before = torch.is_grad_enabled()
+        set_gradients(False)
+        try:
+            given = tuple(each.contiguous() for each in given)
+            if self._tape is not None and not all(map(_is_tame, given)):
+                return self._run_carefully(given)
+            return self._run(*given)  # type: ignore[no-any-return]
+        finally:
+            set_gradients(before)
+
+    def _run_carefully(self, given: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """What fused kernels make a number of, computed by kernels that keep it NaN."""
+        assert self._tape is not None
+        if self._careful is None:
+            names = [INPUT + name for name in self._names] + [LENGTH + name for name in self._lengths]
+            self._careful = self._planned(self._tape, EXACT, dict(zip(names, given, strict=True)))
+        return self._careful.run(*given)  # type: ignore[no-any-return]
+
+    def _planned(
+        self, tape: Tape, rules: Sequence[Rule], given: Mapping[str, Tensor], *, plain: bool = False
+    ) -> Program:
+        tape = rewritten(tape, rules)
+        self._is_fragile = any(is_fragile(call) for call in tape.calls)
+        self._constants = [*tape.constants.values()]
+        with torch.inference_mode(False):
+            return Planner(tape, self._fixed, given, plain=plain).plan()
+
+    def _own(self, arrays: Mapping[str, Tensor]) -> int:
+        """Bytes of constants that are not the net's own."""
+        known = {tensor.untyped_storage().data_ptr() for tensor in arrays.values()}
+        own = [t for t in self._constants if t.is_mkldnn or t.untyped_storage().data_ptr() not in known]
+        return sum(math.prod(t.shape) * t.element_size() for t in own)
+
+
+def _is_tame(tensor: Tensor) -> bool:
+    """Whether all is finite, and far from what is not."""
+    if not tensor.is_floating_point():
+        return True
+    flat = tensor.view(-1)
+    return math.isfinite(float(torch.dot(flat, flat)))
 
 
 def tape_of(
@@ -105,7 +157,7 @@ def tape_of(
         values = walk_values(net, inputs, own, Run(lengths=lengths), wanted)
         return {str(place): values[value] for place, value in enumerate(wanted)}
 
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():
         return record(walked, {**given, **fixed})
 
 

@@ -62,6 +62,30 @@ class NetVerbs:
         """Run the net on a batch of examples, whatever it looks like."""
         return _reach("engine.call", "call")(self, (things, *property), many=True, **how)
 
+    def program(self, batch: int = 1) -> Callable[..., Any]:
+        """The net as a bare function of tensors, for batches of one size: what serves many calls.
+
+        It takes what stands behind the input's codec (``codec.encode``), so it knows nothing of files,
+        labels and lists. Its kernels and layouts are those that cost least, so its answers differ from
+        those of ``net(x, None)`` by rounding. Any number of threads may call it at once.
+
+        Args:
+            batch: how many examples a call brings, at least 1.
+        Returns:
+            A function of a tensor, batch first (of a dict by port where the net has several inputs), that
+            answers the output (a dict where there are several). ``lengths=`` names varying sizes.
+        Raises:
+            ArraysError: arrays are missing.
+        Example:
+            >>> import retia as rt
+            >>> program = rt.Chain(rt.ReLU(), input=3).program()
+            >>> import torch
+            >>> program(torch.tensor([[-1.0, 0.0, 2.0]]))
+            tensor([[0., 0., 2.]])
+        """
+        made: Callable[..., Any] = _reach("engine.program", "program")(self, batch)
+        return made
+
     def grad(self, thing: Any, wrt: Any = None, *, of: Any = None) -> Any:
         """Derivatives of the output's sum (or of ``of(outputs)``) at an input, by input ports or arrays.
 
