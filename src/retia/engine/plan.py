@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.engine.buffers import Pool
-from retia.engine.kernels import Form, forms, is_dense, same_place
+from retia.engine.kernels import Form, forms, is_dense, overlap, same_place
 from retia.engine.layouts import CONVOLUTIONS, adapted, channels_last, is_picture, layout
-from retia.engine.rewrite import written_by
+from retia.engine.lives import Lives
 from retia.engine.source import Source
-from retia.engine.trace import Call, NotFlatError, Ref, Tape, contiguous, map_refs, refs_in
+from retia.engine.trace import Call, Fact, NotFlatError, Ref, Tape, contiguous, map_refs, refs_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,127 +98,85 @@ class Planner:
         self.slots: dict[int, Slot] = {}
         self.pool = Pool()
         self.source = Source()
+        self.lives = Lives(self.tape)
         self.homes: dict[int, list[Tensor]] = {}
         self.presets: dict[int, Tensor] = {}
         self.pictures = any(call.op._schema.name in CONVOLUTIONS for call in self.tape.calls)
-        self._producer = {r.number: c for c in self.tape.calls for r in c.results if r is not None}
-        self._written = self._mutated()
-        self._last = self._lifetimes()
-        self._reshaped = {
-            _viewed(call).number for call in self.tape.calls if call.op._schema.name in RESHAPES
-        }
         answered = [ref for name, ref in self.tape.outputs.items() if name not in self.targets]
-        self._answered = {self._group(ref) for ref in answered}
+        self._answered = {self.lives.group(ref) for ref in answered}
+        reshapes = [call for call in self.tape.calls if call.op._schema.name in RESHAPES]
+        self._reshaped = {_viewed(call).number for call in reshapes}
 
     def plan(self) -> Program:
         """The program."""
         with torch.no_grad():
             self._place_inputs()
             self._preset_outputs()
-            for number, call in enumerate(self.tape.calls):
-                self._take(call, number)
-                self._release(call, number)
+            for call in self.tape.calls:
+                self._take(call)
+                self._release(call)
             answers = self._finish()
-        run = self.source.compiled([*self.free], answers)
+        run = self.source.compiled(self._arguments, answers)
         return Program(run, self.source.text, self.source.calls, self.pool.bytes)
-
-    # What lives how long ---------------------------------------------------------------------------
-
-    def _group(self, ref: Ref) -> int:
-        return self.tape.facts[ref.number].alias
-
-    def _mutated(self) -> set[int]:
-        """Groups of tensors in one memory that a call changes, or that depend on their strides."""
-        found = set()
-        for call in self.tape.calls:
-            if "as_strided" in call.op._schema.name:
-                found |= {self._group(ref) for ref in call.refs()}
-            found |= {self._group(ref) for ref in written_by(call)}
-        given = {self._group(ref) for ref in self.tape.inputs.values()}
-        if found & (given | set(self.tape.constants)):
-            raise NotFlatError("The net changes what it was given in place.", fix='engine="walk"')
-        return found
-
-    def _lifetimes(self) -> dict[int, int]:
-        last: dict[int, int] = {}
-        for number, call in enumerate(self.tape.calls):
-            for ref in (*call.refs(), *(r for r in call.results if r is not None)):
-                last[self._group(ref)] = number
-        end = len(self.tape.calls)
-        for ref in (*self.tape.outputs.values(), *self.tape.inputs.values()):
-            last[self._group(ref)] = end
-        last.update(dict.fromkeys(self.tape.constants, end))
-        return last
-
-    def _release(self, call: Call, number: int) -> None:
-        """Give back the memory of what nobody reads any more."""
-        every = (*call.refs(), *(r for r in call.results if r is not None))
-        for group in {self._group(ref) for ref in every}:
-            if self._last[group] != number:
-                continue
-            for home in self.homes.pop(group, ()):
-                self.pool.give(home)
-        for ref in {ref for ref in every if self._last[self._group(ref)] == number}:
-            slot = self.slots.get(ref.number)
-            if slot is not None and not slot.fixed:
-                self.source.forget(slot.tensor)
-                del self.slots[ref.number]
 
     # Inputs and outputs ----------------------------------------------------------------------------
 
     def _place_inputs(self) -> None:
         for name, ref in self.tape.inputs.items():
-            if name in self.free:
-                self.slots[ref.number] = Slot(self.free[name], False)
-                self.source.name(self.free[name], name)
-            else:
-                self.slots[ref.number] = Slot(self.fixed[name], True)
+            free = name in self.free
+            self.slots[ref.number] = Slot(self.free[name].detach() if free else self.fixed[name], not free)
         for number, tensor in self.tape.constants.items():
             self.slots[number] = Slot(tensor, True)
+        self._arguments = [self.slots[self.tape.inputs[name].number].tensor for name in self.free]
+        for tensor in self._arguments:
+            self.source.name(tensor)
+        for number in {*(ref.number for ref in self.tape.inputs.values()), *self.tape.constants}:
+            if number in self.lives.strict:
+                self._copied(Ref(number), self.slots[number].tensor, self.tape.facts[number].strides)
 
     def _preset_outputs(self) -> None:
         """Let the calls that make outputs write them where they go."""
+        makers = {ref.number: call for call in self.tape.calls for ref in call.made()}
         for name, target in self.targets.items():
             if not target.early or target.adds:
                 continue
             ref, place = self.tape.outputs[name], target.tensor
-            while (call := self._producer.get(ref.number)) is not None and _is_view(self.tape, call):
+            while (call := makers.get(ref.number)) is not None and _is_view(self.tape, call):
                 back = _inverse(call, place, self.tape.fact(_viewed(call)).shape)
                 if back is None:
                     break
                 ref, place = _viewed(call), back
-            if call is None or len(call.results) != 1 or self._group(ref) in self._written:
-                continue
-            if self._group(ref) == ref.number and self.tape.fact(ref).dtype == place.dtype:
+            own = call is not None and len(call.results) == 1 and self.lives.group(ref) == ref.number
+            if own and ref.number not in self.lives.strict and self.tape.fact(ref).dtype == place.dtype:
                 self.presets.setdefault(ref.number, place)
 
-    def _finish(self) -> list[str]:
-        """Bring outputs to their targets; answers the names of those that have none."""
-        answers = []
+    def _finish(self) -> list[Tensor]:
+        """Bring outputs to their targets; answers those that have none, each in memory of its own."""
+        found = {name: self.slots[ref.number].tensor for name, ref in self.tape.outputs.items()}
+        moves = {n: t for n, t in self.targets.items() if t.adds or not same_place(found[n], t.tensor)}
+        given = {self.lives.group(ref) for ref in self.tape.inputs.values()}
         for name, ref in self.tape.outputs.items():
-            slot = self.slots[ref.number]
-            target = self.targets.get(name)
-            if target is None:
-                given = slot.fixed or self._group(ref) in {self._group(r) for r in self.tape.inputs.values()}
-                answers.append(self.source.text_of(slot.tensor) + (".clone()" if given else ""))
-            elif target.adds:
-                self.source.method(target.tensor, "add_", [slot.tensor])
-            elif not same_place(slot.tensor, target.tensor):
-                self.source.method(target.tensor, "copy_", [slot.tensor])
-        return answers
+            if name in self.targets:
+                others = [target.tensor for other, target in moves.items() if other != name]
+                lasting = name not in moves or not any(overlap(found[name], each) for each in others)
+            else:
+                lasting = not self.slots[ref.number].fixed and self.lives.group(ref) not in given
+            if not lasting:
+                copy = found[name].clone()
+                self.source.call(torch.clone, [found[name]], {}, [copy])
+                found[name] = copy
+        for name, target in moves.items():
+            self.source.method(target.tensor, "add_" if target.adds else "copy_", [found[name]])
+        return [found[name] for name in self.tape.outputs if name not in self.targets]
 
     # Calls -----------------------------------------------------------------------------------------
 
-    def _take(self, call: Call, number: int) -> None:
-        name = call.op._schema.name
+    def _take(self, call: Call) -> None:
         if _is_view(self.tape, call):
             self._view(call)
-        elif name in COPIES:
-            self._copy(call, number)
-        elif written_by(call):
-            self.source.call(call.op, *self._given(call), [])
-            call.op(*self._given(call)[0], **self._given(call)[1])
-        elif not self._into_memory(call, number):
+        elif call.op._schema.name in COPIES:
+            self._copy(call)
+        elif call.written() or not self._into_memory(call):
             self._as_it_is(call)
 
     def _given(self, call: Call) -> tuple[Any, dict[str, Any]]:
@@ -237,9 +195,10 @@ class Planner:
             source = self._rowwise(call)
             args = [source.tensor, *args[1:]]
             found = op(*args, **kwargs)
-        results = found if isinstance(found, list | tuple) else (found,)
+        several = isinstance(found, list | tuple)
+        results = found if several else (found,)
         if not source.fixed:
-            self.source.call(op, args, kwargs, list(results), several=found is not results[0])
+            self.source.call(op, args, kwargs, results, several=several)
         for ref, tensor in zip(call.results, results, strict=True):
             if ref is not None:
                 self.slots[ref.number] = Slot(tensor, source.fixed, source.home)
@@ -247,153 +206,163 @@ class Planner:
 
     def _as_picture(self, ref: Ref, tensor: Tensor) -> None:
         """Put rows that are seen as pictures channels last, as convolutions and pools like them."""
-        rows = self.pictures and not self.plain and self._group(ref) not in self._written
-        if not rows or tensor.dim() != 4 or not is_picture(tensor):
-            return
-        slot = self._buffer(ref, channels_last(tuple(tensor.shape)), self._group(ref))
-        slot.tensor.copy_(tensor)
-        self.source.method(slot.tensor, "copy_", [tensor])
+        rows = self.pictures and not self.plain and self.lives.group(ref) not in self.lives.strict
+        if rows and tensor.dim() == 4 and is_picture(tensor):
+            self._copied(ref, tensor, channels_last(tuple(tensor.shape)))
 
     def _rowwise(self, call: Call) -> Slot:
         """A copy of what a view is of, in the layout that it was recorded with; others read the original."""
         ref = _viewed(call)
-        group = self._group(ref)
-        if group in self._written:
-            raise NotFlatError("A view of memory that is changed in place has another layout here.")
+        if self.lives.group(ref) in self.lives.strict:
+            raise NotFlatError(
+                f"{call.op} sees memory that is laid out another way here.", fix='engine="walk"'
+            )
         fact, original = self.tape.fact(ref), self.slots[ref.number]
-        slot = self._buffer(ref, fact.strides if is_dense(fact.shape, fact.strides) else None, group)
-        slot.tensor.copy_(original.tensor)
-        self.source.method(slot.tensor, "copy_", [original.tensor])
+        copy = self._copied(ref, original.tensor, _dense(fact))
         self.slots[ref.number] = original
-        return slot
+        return copy
 
-    def _copy(self, call: Call, number: int) -> None:
+    def _copy(self, call: Call) -> None:
         """Changes of type and layout, into memory that is there."""
         args, kwargs = self._given(call)
-        ref = call.result
-        source = args[0]
-        wanted = kwargs.get("memory_format")
-        if self._group(ref) in self._answered or source.is_sparse:
+        ref, source, wanted = call.result, args[0], kwargs.get("memory_format")
+        if self.lives.group(ref) in self._answered:
             self._as_it_is(call)
             return
-        if ref.number in self.presets or self._group(ref) in self._written or source.dim() == 0:
-            strides = None
-        elif wanted in (None, torch.preserve_format):
+        if wanted in (None, torch.preserve_format):
             strides = self._layout(call, ref, [source])
         else:
             strides = torch.empty(source.shape, device="meta").contiguous(memory_format=wanted).stride()
-        slot = self._buffer(ref, strides, self._group(ref))
-        slot.tensor.copy_(source)
-        self.source.method(slot.tensor, "copy_", [source])
+        self._fill(self._buffer(ref, strides), source)
 
-    def _into_memory(self, call: Call, number: int) -> bool:
+    def _into_memory(self, call: Call) -> bool:
         """Call with ``out=``; answers whether that could be done."""
-        op, ways = call.op, forms(call.op)
-        refs = [ref for ref in call.results if ref is not None]
+        ways, refs = forms(call.op), call.made()
         if not ways or len(refs) != len(call.results) or len(refs) != len(ways[0].outs):
             return False
-        if any(self._group(ref) in self._answered for ref in refs):
+        if any(self.lives.group(ref) in self._answered for ref in refs):
             return False
-        args, kwargs = self._given(call)
         given = [self.slots[ref.number].tensor for ref in call.refs()]
         strides = [self._layout(call, ref, given) for ref in refs]
         before = self.pool.mark()
-        over = self._in_place(call, number, strides[0]) if len(refs) == 1 else None
+        over = self._in_place(call, strides[0]) if len(refs) == 1 else None
         if over is not None:
-            self._reuse(call, over)
+            self.slots[refs[0].number] = self.slots[over.number]
         else:
             for ref, each in zip(refs, strides, strict=True):
-                self._buffer(ref, each, self._group(ref))
-        outs = [self.slots[ref.number].tensor for ref in refs]
-        fixed = all(self.slots[ref.number].fixed for ref in call.refs())
-        for way in ways:
-            form, took, gives, helps = adapted(way, op, args, outs, free=fixed and not self.plain)
-            with suppress(TypeError):
-                self._run(form, took, kwargs, gives, helps)
-                return True
-        for ref in refs:
-            del self.slots[ref.number]
-            self.homes.pop(self._group(ref), None)
-        self.pool.back(before)
-        return False
+                self._buffer(ref, each)
+        done = any(self._run(way, call) for way in ways)
+        if done and over is not None:
+            self.homes[self.lives.group(refs[0])] = self.homes.pop(self.lives.group(over))
+        if not done and over is None:
+            for ref in refs:
+                self.homes.pop(self.lives.group(ref), None)
+            self.pool.back(before)
+        return done
 
-    def _run(
-        self,
-        form: Form,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        outs: Sequence[Tensor],
-        helps: Sequence[tuple[Tensor, Tensor]],
-    ) -> None:
-        """Try a call on the memory that it will have, then write it down."""
-        for made, source in helps:
-            made.copy_(source)
-        form.function(*args, **kwargs, **dict(zip(form.outs, outs, strict=True)))
+    def _run(self, way: Form, call: Call) -> bool:
+        """Try a call on the memory that it will have, then write it down; answers whether it can be done."""
+        args, kwargs = self._given(call)
+        outs = [self.slots[ref.number].tensor for ref in call.made()]
+        free = not self.plain and all(self.slots[ref.number].fixed for ref in call.refs())
+        form, args, outs, helps = adapted(way, call.op, args, outs, free=free)
+        kwargs |= dict(zip(form.outs, outs, strict=True))
+        try:
+            for made, source in helps:
+                made.copy_(source)
+            form.function(*args, **kwargs)
+        except (TypeError, RuntimeError):  # this way takes no such arguments; the recorded one does
+            return False
         for made, source in helps:
             self.source.method(made, "copy_", [source])
-        self.source.call(form.function, args, {**kwargs, **dict(zip(form.outs, outs, strict=True))}, [])
+        self.source.call(form.function, args, kwargs, [])
+        return True
 
     def _as_it_is(self, call: Call) -> None:
-        """Call as it was recorded; its results stand where PyTorch puts them."""
+        """Call as it was recorded; its results stand where PyTorch puts them, or where they stood before."""
         args, kwargs = self._given(call)
         found = call.op(*args, **kwargs)
-        results = list(found) if isinstance(found, list | tuple) else [found]
-        self.source.call(call.op, args, kwargs, results, several=isinstance(found, list | tuple))
+        several = isinstance(found, list | tuple)
+        results = found if several else (found,)
+        old = {ref.number for ref in call.written()}
+        if old and not set(call.made()) - set(call.written()):
+            self.source.call(call.op, args, kwargs, [])
+            return
+        self.source.call(call.op, args, kwargs, results, several=several)
         for ref, tensor in zip(call.results, results, strict=True):
-            if ref is None:
+            if ref is None or ref.number in old:
                 continue
             self.slots[ref.number] = Slot(tensor, False)
-            if self._group(ref) in self._written and tensor.stride() != self.tape.fact(ref).strides:
-                slot = self._buffer(ref, None, self._group(ref))
-                slot.tensor.copy_(tensor)
-                self.source.method(slot.tensor, "copy_", [tensor])
+            strict = self.lives.group(ref) in self.lives.strict
+            if strict and tensor.stride() != self.tape.fact(ref).strides:
+                self._copied(ref, tensor, self.tape.fact(ref).strides)
 
     # Memory ----------------------------------------------------------------------------------------
 
-    def _buffer(self, ref: Ref, strides: tuple[int, ...] | None, group: int) -> Slot:
+    def _release(self, call: Call) -> None:
+        """Give back the memory of what nobody reads any more."""
+        for group in self.lives.ending(call):
+            for home in self.homes.pop(group, ()):
+                self.pool.give(home)
+            for number in self.lives.members(group):
+                slot = self.slots.pop(number, None)
+                if slot is not None and not slot.fixed:
+                    self.source.forget(slot.tensor)
+
+    def _buffer(self, ref: Ref, strides: tuple[int, ...]) -> Slot:
         """Memory for a tensor: where an output goes, or from the pool."""
+        place = self.presets.get(ref.number)
+        if place is None:
+            return self._fresh(ref, strides)
+        self.slots[ref.number] = Slot(place, True)
+        return self.slots[ref.number]
+
+    def _fresh(self, ref: Ref, strides: tuple[int, ...]) -> Slot:
+        """Memory for a tensor from the pool."""
         fact = self.tape.fact(ref)
-        if (place := self.presets.get(ref.number)) is not None:
-            slot = Slot(place, True)
-        else:
-            if self._group(ref) in self._written:
-                strides = fact.strides
-            tensor, home = self.pool.take(fact.shape, strides, fact.dtype, fact.device)
-            slot = Slot(tensor, True, home)
-            self.homes.setdefault(group, []).append(home)
-        self.slots[ref.number] = slot
+        tensor, home = self.pool.take(fact.shape, strides, fact.dtype, fact.device)
+        self.homes.setdefault(self.lives.group(ref), []).append(home)
+        self.slots[ref.number] = Slot(tensor, True, home)
+        return self.slots[ref.number]
+
+    def _copied(self, ref: Ref, tensor: Tensor, strides: tuple[int, ...]) -> Slot:
+        """A copy of a tensor, laid out another way, that stands for it from here on."""
+        slot = self._fresh(ref, strides)
+        self._fill(slot, tensor)
         return slot
+
+    def _fill(self, slot: Slot, tensor: Tensor) -> None:
+        slot.tensor.copy_(tensor)
+        self.source.method(slot.tensor, "copy_", [tensor])
 
     def _layout(self, call: Call, ref: Ref, given: Sequence[Tensor]) -> tuple[int, ...]:
         """The strides of a result."""
         fact = self.tape.fact(ref)
-        if not self.plain:
-            return layout(call, given, fact, self.pictures, ref.number in self._reshaped)
-        return fact.strides if is_dense(fact.shape, fact.strides) else contiguous(fact.shape)
+        if self.plain or self.lives.group(ref) in self.lives.strict:
+            return _dense(fact)
+        return layout(call, given, fact, self.pictures, ref.number in self._reshaped)
 
-    def _in_place(self, call: Call, number: int, strides: tuple[int, ...]) -> Ref | None:
+    def _in_place(self, call: Call, strides: tuple[int, ...]) -> Ref | None:
         """An argument whose memory the result may take: pointwise, not read again, alike in all."""
-        result = call.result
-        if torch.Tag.pointwise not in call.op.tags or result.number in self.presets:
+        if torch.Tag.pointwise not in call.op.tags or call.result.number in self.presets:
             return None
-        fact = self.tape.fact(result)
-        refs = [*call.refs()]
+        fact, refs = self.tape.fact(call.result), [*call.refs()]
         for ref in refs:
-            slot, group = self.slots[ref.number], self._group(ref)
-            alone = all(other == ref or self._group(other) != group for other in refs)
-            fits = slot.tensor.dtype == fact.dtype and slot.tensor.stride() == strides
-            whole = slot.tensor.shape == fact.shape and is_dense(fact.shape, slot.tensor.stride())
+            slot, group = self.slots[ref.number], self.lives.group(ref)
+            alone = all(other == ref or self.lives.group(other) != group for other in refs)
+            like = slot.tensor.dtype == fact.dtype and slot.tensor.stride() == strides
+            whole = slot.tensor.shape == fact.shape and is_dense(fact.shape, strides)
             homes = self.homes.get(group, ())
             mine = len(homes) == 1 and homes[0] is slot.home
-            unread = self._last[group] == number and group not in self._written
-            if alone and fits and whole and mine and unread and math.prod(fact.shape) > 1:
+            unread = self.lives.ends(group, call) and group not in self.lives.strict
+            if alone and like and whole and mine and unread and math.prod(fact.shape) > 1:
                 return ref
         return None
 
-    def _reuse(self, call: Call, over: Ref) -> None:
-        slot, group = self.slots[over.number], self._group(over)
-        self.homes[self._group(call.result)] = self.homes.pop(group)
-        self.slots[call.result.number] = Slot(slot.tensor, True, slot.home)
+
+def _dense(fact: Fact) -> tuple[int, ...]:
+    """The recorded strides, or those of rows where they leave gaps."""
+    return fact.strides if is_dense(fact.shape, fact.strides) else contiguous(fact.shape)
 
 
 def _viewed(call: Call) -> Ref:
@@ -403,7 +372,7 @@ def _viewed(call: Call) -> Ref:
 
 def _is_view(tape: Tape, call: Call) -> bool:
     """Whether a call only looks at memory in another way."""
-    if written_by(call):
+    if call.written():
         return False
     made = next((ref for ref in call.results if ref is not None), None)
     return made is not None and tape.facts[made.number].alias != made.number

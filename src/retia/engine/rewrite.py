@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from retia._torch import torch
-from retia.engine.trace import Call, Ref, Tape, map_refs, refs_in
+from retia.engine.trace import Call, Ref, Tape, map_refs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ class View:
                     self.maker.setdefault(ref.number, call)
             for ref in dict.fromkeys(call.refs()):
                 self.readers[ref.number].append(call)
-            self.written |= {tape.facts[ref.number].alias for ref in written_by(call)}
+            self.written |= {tape.facts[ref.number].alias for ref in call.written()}
         self.wanted = {ref.number for ref in tape.outputs.values()}
 
     def made_by(self, ref: Any, name: str) -> Call | None:
@@ -80,18 +80,6 @@ def is_op(call: Call, name: str) -> bool:
     return bool(call.op._schema.name == f"aten::{name}")
 
 
-def written_by(call: Call) -> list[Ref]:
-    """The tensors that a call changes in place."""
-    found: list[Ref] = []
-    arguments = call.op._schema.arguments
-    for position, argument in enumerate(arguments):
-        if argument.alias_info is None or not argument.alias_info.is_write:
-            continue
-        value = call.args[position] if position < len(call.args) else call.kwargs.get(argument.name)
-        found += refs_in(value)
-    return found
-
-
 def rewritten(tape: Tape, rules: Sequence[Rule]) -> Tape:
     """A tape of the same outputs: constants computed, rules applied, useless calls left out.
 
@@ -132,7 +120,7 @@ def pruned(tape: Tape) -> Tape:
     live = {tape.facts[ref.number].alias for ref in tape.outputs.values()}
     kept: list[Call] = []
     for call in reversed(tape.calls):
-        made = [ref for ref in call.results if ref is not None] + written_by(call)
+        made = [ref for ref in call.results if ref is not None] + call.written()
         if not any(tape.facts[ref.number].alias in live for ref in made):
             continue
         live |= {tape.facts[ref.number].alias for ref in call.refs()}
@@ -203,7 +191,7 @@ LARGEST = 2**22
 
 def folded(tape: Tape) -> Tape:
     """The tape with everything computed that depends on constants alone."""
-    written = {tape.facts[ref.number].alias for call in tape.calls for ref in written_by(call)}
+    written = {tape.facts[ref.number].alias for call in tape.calls for ref in call.written()}
     constants = dict(tape.constants)
     kept: list[Call] = []
     with torch.no_grad():

@@ -38,10 +38,10 @@ class Source:
 
     # Names -----------------------------------------------------------------------------------------
 
-    def name(self, tensor: Tensor, given: str | None = None) -> str:
+    def name(self, tensor: Tensor) -> str:
         """A name for something that a run makes or is given."""
         self._count += 1
-        name = f"v{self._count}" if given is None else _word(given)
+        name = f"v{self._count}"
         self._names[id(tensor)] = name
         self._kept[id(tensor)] = tensor
         self._local.add(name)
@@ -50,7 +50,7 @@ class Source:
     def forget(self, tensor: Tensor) -> None:
         """Let go of something that a run made, and of its memory."""
         name = self._names.get(id(tensor))
-        if name in self._local and name.startswith("v"):
+        if name in self._local:
             self._lines.append(f"del {name}")
             self._local.discard(name)
             del self._names[id(tensor)], self._kept[id(tensor)]
@@ -107,17 +107,13 @@ class Source:
             self._lines.append(f"{self.bind(getattr(tensor, name), 'm')}({taken})")
         self.calls += 1
 
-    def compiled(self, inputs: Sequence[str], answers: Sequence[str]) -> Callable[..., Any]:
-        """The code as a function of these inputs."""
-        head = ", ".join([*map(_word, inputs), "*", *(f"{name}={name}" for name in self._bound)])
-        head = head.removesuffix(", *") if not self._bound else head
-        body = [*self._lines, f"return ({''.join(answer + ', ' for answer in answers)})"]
+    def compiled(self, inputs: Sequence[Tensor], answers: Sequence[Tensor]) -> Callable[..., Any]:
+        """The code as a function of these inputs, which are named already."""
+        bound = [f"{name}={name}" for name in self._bound]
+        head = ", ".join([*map(self.text_of, inputs), *(["*"] if bound else []), *bound])
+        lines = [*self._lines, f"return ({''.join(self.text_of(each) + ', ' for each in answers)})"]
+        code = f"def run({head}):\n" + "\n".join(f"    {line}" for line in lines)
         space = dict(self._bound)
-        code = f"def run({head}):\n" + "\n".join(f"    {line}" for line in body)
         exec(compile(code, "<program>", "exec"), space)  # noqa: S102 (our own text)
         run: Callable[..., Any] = space["run"]
         return run
-
-
-def _word(name: str) -> str:
-    return "i_" + "".join(c if c.isalnum() else "_" for c in name)

@@ -7,7 +7,7 @@ everything between stand on it alike, because recording happens below PyTorch's 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -67,10 +67,24 @@ class Call:
         assert only is not None
         return only
 
+    def made(self) -> list[Ref]:
+        """Every tensor that it gives."""
+        return [ref for ref in self.results if ref is not None]
+
     def refs(self) -> Iterator[Ref]:
         """Every tensor that it reads."""
         yield from refs_in(self.args)
         yield from refs_in(tuple(self.kwargs.values()))
+
+    def written(self) -> list[Ref]:
+        """The tensors that it changes in place."""
+        found: list[Ref] = []
+        for position, argument in enumerate(self.op._schema.arguments):
+            if argument.alias_info is None or not argument.alias_info.is_write:
+                continue
+            value = self.args[position] if position < len(self.args) else self.kwargs.get(argument.name)
+            found += refs_in(value)
+        return found
 
     def replaced(self, swap: Callable[[Ref], Ref]) -> Call:
         """The call with other tensors in the places of those that it reads."""
@@ -156,48 +170,95 @@ def record(function: Callable[..., Mapping[str, Tensor]], inputs: Mapping[str, T
         v1 = aten.mul.Tensor(x, 2)
         v2 = aten.relu.default(v1)
     """
-    tape = Tape()
-    known: dict[int, tuple[weakref.ref[Tensor], Ref]] = {}
-
-    def name(tensor: Tensor, ref: Ref) -> None:
-        known[id(tensor)] = (weakref.ref(tensor), ref)
-
-    def find(tensor: Tensor) -> Ref:
-        held = known.get(id(tensor))
-        if held is not None and held[0]() is tensor:
-            return held[1]
-        ref = tape.constant(tensor.detach())
-        name(tensor, ref)
-        return ref
-
-    def note(op: Any, args: Any, kwargs: Any, results: Any) -> None:
-        refuse(op, args)
-        taken = map_tensors(args, find), map_tensors(kwargs, find)
-        given = results if isinstance(results, list | tuple) else (results,)
-        named = [_named(tape, each, args, find) if _is_tensor(each) else None for each in given]
-        for tensor, ref in zip(given, named, strict=True):
-            if ref is not None:
-                name(tensor, ref)
-        tape.calls.append(Call(op, taken[0], taken[1], tuple(named)))
-
-    for key, tensor in inputs.items():
-        tape.inputs[key] = tape.new(fact_of(tensor))
-        name(tensor, tape.inputs[key])
-    with recorder()(note):
+    inputs = {name: tensor.detach() for name, tensor in inputs.items()}  # each another object
+    recording = _Recording(inputs)
+    with _reads_refused(recording), recorder()(recording.note):
         outputs = function(**inputs)
-    tape.outputs = {key: find(tensor) for key, tensor in outputs.items()}
+    tape = recording.tape
+    tape.outputs = {key: recording.find(tensor) for key, tensor in outputs.items()}
+    _check_given(tape)
     return tape
 
 
-def _named(tape: Tape, tensor: Tensor, args: Any, find: Callable[[Tensor], Ref]) -> Ref:
-    """The ref of a result: that of an argument changed in place, or a new one that knows its memory."""
-    own = tensor.untyped_storage().data_ptr()
-    for given in tensors_in(args):
-        if given is tensor:
-            return find(given)
-        if own and given.untyped_storage().data_ptr() == own:
-            return tape.new(fact_of(tensor), find(given).number)
-    return tape.new(fact_of(tensor))
+class _Recording:
+    """A tape that is being written, and which tensor each of its numbers is."""
+
+    def __init__(self, inputs: Mapping[str, Tensor]) -> None:
+        self.tape = Tape()
+        self._known: dict[int, tuple[weakref.ref[Tensor], Ref]] = {}
+        for key, tensor in inputs.items():
+            self.tape.inputs[key] = self._name(tensor, self.tape.new(fact_of(tensor)))
+
+    def knows(self, tensor: Tensor) -> Ref | None:
+        """The ref of a tensor that was given or computed."""
+        held = self._known.get(id(tensor))
+        return held[1] if held is not None and held[0]() is tensor else None
+
+    def find(self, tensor: Tensor) -> Ref:
+        """The ref of any tensor; what was neither given nor computed becomes a constant."""
+        return self.knows(tensor) or self._name(tensor, self.tape.constant(tensor.detach()))
+
+    def note(self, op: Any, args: Any, kwargs: Any, results: Any) -> None:
+        """Write down a call that was made."""
+        refuse(op, args)
+        taken = map_tensors(args, self.find), map_tensors(kwargs, self.find)
+        given = results if isinstance(results, list | tuple) else (results,)
+        around = [*tensors_in(args), *tensors_in(tuple(kwargs.values()))]
+        plain = plainly(op, args)
+        refs = [self._result(each, plain, around) if _is_tensor(each) else None for each in given]
+        for tensor, ref in zip(given, refs, strict=True):
+            if ref is not None:
+                self._name(tensor, ref)
+        self.tape.calls.append(Call(plain, *taken, tuple(refs)))
+
+    def _name(self, tensor: Tensor, ref: Ref) -> Ref:
+        self._known[id(tensor)] = (weakref.ref(tensor), ref)
+        return ref
+
+    def _result(self, tensor: Tensor, op: Any, around: Iterable[Tensor]) -> Ref:
+        """That of an argument changed in place, or a new one that knows whose memory it shares."""
+        if tensor.layout != torch.strided:
+            raise _not_flat(f"{op} gives a tensor that is not dense")
+        if op is torch.ops.aten.clone.default:
+            return self.tape.new(fact_of(tensor))
+        own = tensor.untyped_storage().data_ptr()
+        for given in around:
+            if given is tensor and not op.is_view:
+                return self.find(given)
+            if given is tensor or (own and given.untyped_storage().data_ptr() == own):
+                return self.tape.new(fact_of(tensor), self.find(given).number)
+        return self.tape.new(fact_of(tensor))
+
+
+def _check_given(tape: Tape) -> None:
+    """Make sure that a tape changes no tensor that it was given or that was there before."""
+    given = {ref.number for ref in tape.inputs.values()} | set(tape.constants)
+    for call in tape.calls:
+        if any(tape.fact(ref).alias in given for ref in call.written()):
+            raise _not_flat(f"{call.op} changes in place what was there before")
+
+
+def plainly(op: Any, args: Sequence[Any]) -> Any:
+    """The operation that says in its schema what this one does.
+
+    ``squeeze_`` and the like give a tensor another view of its memory; ``lift_fresh`` stands for a tensor
+    that Python makes anew in every run; ``native_batch_norm`` changes statistics without a word.
+
+    Raises:
+        NotFlatError: there is none.
+    """
+    aten, name = torch.ops.aten, op._schema.name.removeprefix("aten::")
+    if name == "lift_fresh":
+        return aten.clone.default
+    if name == "native_batch_norm" and args[5] and args[3] is not None:
+        return aten._native_batch_norm_legit.default
+    if torch.Tag.inplace_view not in op.tags:
+        return op
+    packet = getattr(aten, name.removesuffix("_"), None)
+    view = getattr(packet, op._overloadname, None)
+    if view is None or not view.is_view:
+        raise _not_flat(f"{op} changes the size of a tensor in place")
+    return view
 
 
 def fact_of(tensor: Tensor) -> Fact:
@@ -214,20 +275,58 @@ def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
+BY_LENGTHS = ("aten::_pack_padded_sequence",)
+"""Operations whose results are as large as the numbers say, though PyTorch does not tell so."""
+READS = ("numpy", "__array__", "tolist", "__dlpack__", "__deepcopy__", "__reduce_ex__")
+"""Methods of tensors that read numbers without PyTorch's being asked to do anything."""
+
+
 def refuse(op: Any, args: Any = ()) -> None:
     """Make sure that a call can be replayed.
 
     Raises:
         NotFlatError: its result depends on the numbers it sees, by a host's decision or by its shape.
     """
-    by_numbers = torch.Tag.data_dependent_output in op.tags
+    by_numbers = torch.Tag.data_dependent_output in op.tags or op._schema.name in BY_LENGTHS
     by_shape = torch.Tag.dynamic_output_shape in op.tags and (
-        op.name() != "aten::index.Tensor" or any(t.dtype == torch.bool for t in tensors_in(args))
+        op.name() != "aten::index.Tensor"
+        or any(t.dtype in (torch.bool, torch.uint8) for t in tensors_in(args[1]))
     )
     if by_numbers or by_shape:
-        raise NotFlatError(
-            f"{op} answers by the numbers it sees, so no flat program can replay it.", fix='engine="walk"'
-        )
+        raise _not_flat(f"{op} answers by the numbers it sees")
+
+
+def _not_flat(why: str) -> NotFlatError:
+    return NotFlatError(f"{why}, so no flat program can replay it.", fix='engine="walk"')
+
+
+def _reads_refused(recording: _Recording) -> Any:
+    """While this is entered, numbers of what is on a tape cannot be taken out of PyTorch unseen."""
+
+    def look(method: Any, args: Any) -> None:
+        name = getattr(method, "__name__", "")
+        ref = recording.knows(args[0]) if name in READS and args else None
+        if ref is not None and ref.number not in recording.tape.constants:
+            raise _not_flat(f"Tensor.{name} takes numbers out of PyTorch")
+
+    return _guard()(look)
+
+
+@lru_cache(maxsize=1)
+def _guard() -> Any:
+    """The class that watches methods of tensors; made at its first use, for PyTorch is imported late."""
+    from torch.overrides import TorchFunctionMode
+
+    class Guard(TorchFunctionMode):
+        def __init__(self, look: Callable[[Any, Any], None]) -> None:
+            super().__init__()
+            self._look = look
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self._look(func, args)
+            return func(*args, **(kwargs or {}))
+
+    return Guard
 
 
 @lru_cache(maxsize=1)

@@ -90,7 +90,8 @@ class OneHot(Layer):
         return {"classes": self.classes}
 
     def forward(self, x: Tensor, *, moment: Any) -> Tensor:
-        try:
-            return torch.nn.functional.one_hot(x, self.classes).to(moment.real)
+        zeros = torch.zeros(*x.shape, self.classes, dtype=moment.real, device=x.device)
+        try:  # torch's one_hot looks at the numbers first, which no flat program can do
+            return zeros.scatter(-1, x.long().unsqueeze(-1), 1.0)
         except RuntimeError:
             raise _refuse(self, x, self.classes) from None

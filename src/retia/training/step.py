@@ -206,7 +206,8 @@ class Step:
     def apply(self, state: State, pull: Pull) -> None:
         """Move a state's arrays by what a batch said, in place."""
         self.optimizer.step_in_place(state.arrays, pull.gradients, state.memory, self.paces.of)
-        state.arrays.update(pull.updates)
+        for path, tensor in pull.updates.items():
+            state.arrays[path].copy_(tensor)  # where it stands: programs may hold that memory
         state.count += 1
 
 
