@@ -30,6 +30,9 @@ ROWS = {"aten::addmm": "addmv", "aten::mm": "mv"}
 SOFTMAX = ("aten::_softmax", "aten::_log_softmax")
 SOFTMAX_BACK = ("aten::_softmax_backward_data", "aten::_log_softmax_backward_data")
 
+NARROW = 16
+"""A dense layer of fewer outputs is quicker with its matrix row by row: they do not fill a register."""
+
 
 def layout(
     call: Call, given: Sequence[Tensor], fact: Fact, pictures: bool, reshaped: bool = False
@@ -70,8 +73,9 @@ def _any_last(given: Sequence[Tensor]) -> bool:
 def weight_layouts(tape: Tape) -> dict[str, tuple[int, ...]]:
     """Strides of inputs that are better kept another way than row by row, by name.
 
-    The matrix of a dense layer stands with one input's weights together: its gradient is then a product
-    that processors compute in two thirds of the time. Kernels of convolutions stand channels last.
+    The matrix of a dense layer stands with one input's weights together, unless it is narrow: its gradient
+    is then a product that processors compute in two thirds of the time. Kernels of convolutions stand
+    channels last.
     """
     readers: dict[int, list[Call]] = {}
     for call in tape.calls:
@@ -81,8 +85,9 @@ def weight_layouts(tape: Tape) -> dict[str, tuple[int, ...]]:
     for name, ref in tape.inputs.items():
         shape, uses = tape.fact(ref).shape, readers.get(ref.number, [])
         names = [call.op._schema.name for call in uses]
-        turned = [call.result for call in uses if call.op._schema.name == "aten::t"]
-        if len(shape) == 2 and any(_is_factor(readers, each) for each in turned):
+        turned = [call.result for call in uses if call.op._schema.name in ("aten::t", "aten::transpose")]
+        wide = len(shape) in (2, 3) and shape[-2] >= NARROW
+        if wide and any(_is_factor(readers, each) for each in turned):
             found[name] = columns(shape)
         elif len(shape) == 4 and any(each in CONVOLUTIONS for each in names):
             found[name] = channels_last(shape)
@@ -119,13 +124,13 @@ def adapted(
     if form.bound and name in WITH_NUMBERS:
         args[1] = _as_tensor(args[0], args[1])
     if name in SOFTMAX and _turned(args[:1], args[1]):
-        return form, [args[0].t(), 0, *args[2:]], [outs[0].t()], []
+        return form, [args[0].mT, args[0].dim() - 2, *args[2:]], [outs[0].mT], []
     if name in SOFTMAX_BACK and _turned(args[:2], args[2]):
-        return form, [args[0].t(), args[1].t(), 0, *args[3:]], [outs[0].t()], []
+        return form, [args[0].mT, args[1].mT, args[0].dim() - 2, *args[3:]], [outs[0].mT], []
     if free and form.bound and name in ROWS and _is_one_row(args):
         *bias, left, right = args
         return form._replace(function=bound(ROWS[name])), [*bias, right.t(), left[0]], [outs[0][0]], []
-    if name == "aten::argmax" and args[0].dim() == 2 and not args[0].is_contiguous():
+    if name == "aten::argmax" and args[0].dim() in (2, 3) and not args[0].is_contiguous():
         rows = torch.empty_strided(args[0].shape, contiguous(args[0].shape), dtype=args[0].dtype)
         rows = rows.to(args[0].device)
         return form, [rows, *args[1:]], [*outs], [(rows, args[0])]
@@ -138,8 +143,11 @@ def _is_one_row(args: Sequence[Any]) -> bool:
 
 
 def _turned(given: Sequence[Tensor], axis: int) -> bool:
-    """Whether a softmax of all that is given had better be one along the first axis of its transposes."""
-    return axis % 2 == 1 and all(t.dim() == 2 and t.stride() == columns(tuple(t.shape)) for t in given)
+    """Whether a softmax of all that is given had better be one down the columns of its transposes."""
+    return all(
+        t.dim() in (2, 3) and axis % t.dim() == t.dim() - 1 and t.stride() == columns(tuple(t.shape))
+        for t in given
+    )
 
 
 def _as_tensor(beside: Any, number: Any) -> Any:
