@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -56,9 +58,8 @@ def runners(name, optimizer, size=16, seed=3, rates=None):
     net, data = NETS[name]
     ready = prepare(net, data(), 0, None, seed, torch.device("cpu"))
     step = Step(ready.net, ready.objective, optimizer, seed, read_rates(ready.net, rates))
-    start = step.start()
-    walking = Walking(step, ready.train, start.clone())
-    flowing = Flowing(step, ready.train, start.clone(), {size: 1000, 6: 1000})
+    walking = Walking(step, ready.train, step.start())
+    flowing = Flowing(step, ready.train, ready.net.arrays, {size: 1000, 6: 1000})
     return walking, flowing
 
 
@@ -218,3 +219,27 @@ def test_a_step_may_be_left_to_torchs_compiler():
     ours, theirs = (history(e, net="dropout", epochs=2) for e in ("compile", "walk"))
     assert ours.settings["engine"].startswith("compile")
     assert ours.history[-1]["loss"] == pytest.approx(theirs.history[-1]["loss"], rel=1e-4)
+
+
+def test_the_arrays_of_a_trained_net_stand_row_by_row():
+    run = history("program")
+    assert all(array.is_contiguous() for array in run.net.arrays.values())
+    assert all(array.is_contiguous() for array in run.last.arrays.values())
+
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+def test_a_hundred_thousand_steps_of_changing_size_leave_the_memory_as_it_was():
+    _, flowing = runners("dense", rt.Adam())
+    rows = torch.arange(70)
+    sizes = [1 + (7 * number) % 61 for number in range(10_000)]
+    flowing.epoch([rows[:size] for size in sizes], lambda rows, loss: False)
+    before = resident_bytes()
+    for _ in range(9):
+        flowing.epoch([rows[:size] for size in sizes], lambda rows, loss: False)
+    assert flowing.state.count == 100_000
+    assert resident_bytes() - before < 8 * 2**20

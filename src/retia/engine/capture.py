@@ -25,7 +25,7 @@ def captured(run: Callable[[], Any], device: torch.device, changed: Sequence[Ten
         The graph's replay; ``run`` itself where something in it cannot be captured.
     """
     before = [tensor.clone() for tensor in changed]
-    stream = torch.cuda.Stream(device)
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream(device))
     graph = torch.cuda.CUDAGraph()
     replay: Callable[[], Any] = graph.replay

@@ -63,7 +63,7 @@ def flattened(
     layouts: Mapping[str, tuple[int, ...]],
     optimizer: Optimizer,
 ) -> Flat:
-    """A copy of a state in flat buffers.
+    """A copy of a state in flat buffers. A memory without slots is one before the first step.
 
     Args:
         rates: the multiplier of every array that is moved, by path.
@@ -77,7 +77,7 @@ def flattened(
         array = state.arrays[path]
         groups.setdefault((array.dtype, array.device, rate), []).append(path)
     for (_, _, rate), paths in groups.items():
-        _lay(flat, state, paths, rate, layouts)
+        _lay(flat, state, paths, rate, layouts, optimizer.slots())
     for path, array in state.arrays.items():
         if path not in rates:
             flat.state.arrays[path] = array.detach().clone()
@@ -85,20 +85,32 @@ def flattened(
 
 
 def _lay(
-    flat: Flat, state: State, paths: Sequence[str], rate: float, layouts: Mapping[str, tuple[int, ...]]
+    flat: Flat,
+    state: State,
+    paths: Sequence[str],
+    rate: float,
+    layouts: Mapping[str, tuple[int, ...]],
+    slots: Mapping[str, float],
 ) -> None:
     """Put the arrays of one stretch side by side."""
     first = state.arrays[paths[0]]
     sizes = [-(-state.arrays[path].numel() // ALIGN) * ALIGN for path in paths]
-    buffers = [first.new_zeros(sum(sizes)) for _ in range(2 + len(state.memory.slots))]
-    names = [*state.memory.slots]
-    flat.stretches.append(Stretch(buffers[0], buffers[1], dict(zip(names, buffers[2:], strict=True)), rate))
+    arrays, gradients = (first.new_zeros(sum(sizes)) for _ in range(2))
+    memory = {name: first.new_full((sum(sizes),), value) for name, value in slots.items()}
+    flat.stretches.append(Stretch(arrays, gradients, memory, rate))
     start = 0
     for path, size in zip(paths, sizes, strict=True):
         array = state.arrays[path]
         strides = layouts.get(path, contiguous(tuple(array.shape)))
-        views = [b[start : start + array.numel()].as_strided(array.shape, strides) for b in buffers]
-        flat.state.arrays[path], flat.gradients[path] = views[0].copy_(array), views[1]
-        for name, view in zip(names, views[2:], strict=True):
-            flat.state.memory.slots[name][path] = view.copy_(state.memory.slots[name][path])
+
+        def piece(
+            buffer: Tensor, array: Tensor = array, at: int = start, strides: tuple[int, ...] = strides
+        ) -> Tensor:
+            return buffer[at : at + array.numel()].as_strided(array.shape, strides)
+
+        flat.state.arrays[path], flat.gradients[path] = piece(arrays).copy_(array), piece(gradients)
+        for name, buffer in memory.items():
+            flat.state.memory.slots[name][path] = piece(buffer)
+            if name in state.memory.slots:
+                piece(buffer).copy_(state.memory.slots[name][path])
         start += size

@@ -29,7 +29,7 @@ from retia.training.progress import Progress
 from retia.training.rates import read_rates
 from retia.training.result import Training
 from retia.training.runner import REPAYS, Flowing, runner_of
-from retia.training.step import State, Step
+from retia.training.step import State, Step, row_major
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -173,12 +173,13 @@ class _Loop:
         self.history: list[dict[str, Any]] = []
         self.best: Mapping[str, Tensor] = ready.net.arrays
         self.finished: Mapping[str, Tensor] = ready.net.arrays
+        self.finished_count = -1
         self.best_epoch = 0
         device = ready.train.device
-        state = step.start({p: t.to(device) for p, t in ready.net.arrays.items()})
+        arrays = {path: tensor.to(device) for path, tensor in ready.net.arrays.items()}
         once = Counter(len(rows) for rows in self._rows(1))
         sizes = {size: times * epochs for size, times in once.items()}
-        self.runner = runner_of(engine, step, ready.train, state, sizes)
+        self.runner = runner_of(engine, step, ready.train, arrays, sizes)
         self.judge = self._judge_of(ready.validation, batch_size * JUDGED)
         self.settings = self._settings(device)
 
@@ -265,7 +266,8 @@ class _Loop:
         return {"loss": loss, **counts.shares()}
 
     def _keep(self, entry: Mapping[str, Any]) -> None:
-        self.finished = {path: tensor.detach().cpu().clone() for path, tensor in self.state.arrays.items()}
+        self.finished = {path: row_major(tensor) for path, tensor in self.state.arrays.items()}
+        self.finished_count = self.state.count
         lowest = min((past["val_loss"] for past in self.history[:-1] if "val_loss" in past), default=math.inf)
         if entry.get("val_loss", -math.inf) < lowest:
             self.best, self.best_epoch = self.finished, entry["epoch"]
@@ -274,7 +276,8 @@ class _Loop:
 
     def result(self, why: str) -> Training:
         """What there is now."""
-        last = self.step.finish(self.state)
+        fresh = self.state.count == self.finished_count
+        last = self.ready.net.with_arrays(self.finished) if fresh else self.step.finish(self.state)
         judged = self.ready.validation is not None and self.best_epoch > 0
         return self._training(self.ready.net.with_arrays(self.best) if judged else last, last, why)
 

@@ -27,6 +27,7 @@ from retia.metrics.totals import Counts
 from retia.sources.feeds import ResidentFeed
 from retia.training.flat import Flat, flattened
 from retia.training.job import ARRAY, GRADIENT, LOSS, UPDATE, Job
+from retia.training.optimizer import Memory
 from retia.training.stage import Stage, zero
 from retia.training.step import State, Step
 
@@ -106,7 +107,7 @@ class Flowing(Runner):
     Args:
         step: what one is.
         examples: that it learns from.
-        state: to begin with; it is copied into flat memory.
+        arrays: to begin with, by path; they are copied into flat memory.
         sizes: how many batches of each size there will be in all.
         by_compiler: leave the plan to ``torch.compile``.
     Raises:
@@ -117,7 +118,7 @@ class Flowing(Runner):
         self,
         step: Step,
         examples: Examples,
-        state: State,
+        arrays: Mapping[str, Tensor],
         sizes: dict[int, int],
         *,
         by_compiler: bool = False,
@@ -130,7 +131,8 @@ class Flowing(Runner):
         self._often = [size for size, times in sizes.items() if times >= REPAYS] or [max(sizes)]
         self._device = examples.device
         self._reads = 1 if examples.device.type == "cpu" else FAR
-        tape = self._tape(max(self._often), state)
+        state = State({path: tensor.detach() for path, tensor in arrays.items()}, Memory())
+        tape = self.job.tape(max(self._often), state.arrays)
         layouts = {name.removeprefix(ARRAY): way for name, way in weight_layouts(tape).items()}
         moved = {path: step.paces.of[path] for path in step.learned}
         self.flat: Flat = flattened(state, moved, layouts, step.optimizer)
@@ -142,7 +144,7 @@ class Flowing(Runner):
         self._stages = {max(self._often): self._stage(tape, max(self._often))}
         for size in self._often:
             if size not in self._stages:
-                self._stages[size] = self._stage(self._tape(size, self.state), size)
+                self._stages[size] = self._stage(self.job.tape(size, self.state.arrays), size)
         self.threads = threads_for(max(flops(tape), default=0))
         self.told = (
             f"{'compile' if by_compiler else 'program'}, planned in {time.perf_counter() - begin:.2f} s"
@@ -224,21 +226,15 @@ class Flowing(Runner):
             return Target(self.state.arrays[path])
         return Target(self.counts.right.setdefault(path, zero(fact)), adds=True)
 
-    def _tape(self, size: int, state: State) -> Tape:
-        rows = torch.arange(size) % len(self.examples)
-        columns = {n: t.to(self._device) for n, t in self.examples.feed.take(rows).items()}
-        inputs = self.job.inputs(columns, state.arrays, rows.to(self._device))
-        tape = record(self.job, inputs)
-        if self.step.objective.has_functions and str(tape) != str(record(self.job, inputs)):
-            raise NotFlatError("the loss function does something else at every call", fix='engine="walk"')
-        return rewritten(tape, rules.TRAINING)
 
-
-def runner_of(engine: str, step: Step, examples: Examples, state: State, sizes: dict[int, int]) -> Runner:
+def runner_of(
+    engine: str, step: Step, examples: Examples, arrays: Mapping[str, Tensor], sizes: dict[int, int]
+) -> Runner:
     """Who runs a training.
 
     Args:
         engine: ``"auto"``, ``"program"``, ``"compile"`` or ``"walk"``.
+        arrays: to begin with, by path, on the device.
         sizes: how many batches of each size there will be in all.
     Raises:
         NotFlatError: a program was asked for, and the net decides by the numbers it sees.
@@ -250,11 +246,11 @@ def runner_of(engine: str, step: Step, examples: Examples, state: State, sizes: 
         why = f", as on every {examples.device.type}"
     elif engine != "walk" and sizes:
         try:
-            return Flowing(step, examples, state, sizes, by_compiler=engine == "compile")
+            return Flowing(step, examples, arrays, sizes, by_compiler=engine == "compile")
         except NotFlatError as error:
             if engine != "auto":
                 raise
             why = f": {error.message}"
-    walking = Walking(step, examples, state)
+    walking = Walking(step, examples, step.start(arrays))
     walking.told += why
     return walking

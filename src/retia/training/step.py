@@ -144,7 +144,7 @@ class Step:
 
     def finish(self, state: State) -> Net:
         """The net with a state's arrays (copies of them, on the CPU)."""
-        return self.net.with_arrays({p: t.detach().cpu().clone() for p, t in state.arrays.items()})
+        return self.net.with_arrays({path: row_major(t) for path, t in state.arrays.items()})
 
     # What the loop uses ---------------------------------------------------------------------------
 
@@ -209,6 +209,11 @@ class Step:
         for path, tensor in pull.updates.items():
             state.arrays[path].copy_(tensor)  # where it stands: programs may hold that memory
         state.count += 1
+
+
+def row_major(array: Tensor) -> Tensor:
+    """A copy on the CPU that stands row by row, whatever the layout in training."""
+    return array.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def step(net: Net, loss: Any = None, optimizer: Any = None, *, seed: int = 0) -> Step:
