@@ -147,17 +147,51 @@ def programs(job: Job, inputs: Tensors, table: Sequence[Rule] = rules.TRAINING) 
 
 # How near -----------------------------------------------------------------------------------------
 
+NEAR = {torch.float64: 1e-10, torch.float32: 1e-5}
+"""Norm of the difference over the norm, by type."""
+FLOOR = 1e-3
+"""A tensor this small beside the greatest of an answer is a sum that should be nothing, so all is error."""
+
+
+def off(got: Tensors, expected: Tensors, exact: Tensors | None = None) -> dict[str, float]:
+    """The tensors that are too far from those of the walk, and how far.
+
+    Args:
+        got: of a program.
+        expected: of the walk.
+        exact: of the walk in double precision. Four times the walk's own error is near enough.
+    """
+    assert got.keys() == expected.keys()
+    greatest = max((_size(tensor) for tensor in expected.values()), default=0.0)
+    found = {}
+    for name, tensor in expected.items():
+        near = NEAR.get(tensor.dtype, 0.0) * max(_size(tensor), FLOOR * greatest)
+        own = 0.0 if exact is None else 4 * distance(tensor, exact[name])
+        apart = distance(got[name], tensor)
+        if not apart <= max(near, own if own < float("inf") else 0.0):
+            found[name] = apart / max(_size(tensor), 1e-300)
+    return found
+
+
+def _size(tensor: Tensor) -> float:
+    if not tensor.dtype.is_floating_point:
+        return 0.0
+    return float(tensor[torch.isfinite(tensor)].double().norm())
+
 
 def distance(got: Tensor, expected: Tensor) -> float:
-    """Norm of the difference over the norm, where both are finite; infinite where they are not alike."""
+    """Norm of the difference where both are finite; infinite where they are not alike."""
     assert got.shape == expected.shape
     if not expected.dtype.is_floating_point:
         return 0.0 if torch.equal(got, expected) else float("inf")
     got, expected = got.double(), expected.double()
-    alike = torch.equal(got.isnan(), expected.isnan()) and torch.equal(got.isinf(), expected.isinf())
-    infinite = expected.isinf()
+    infinite, finite = expected.isinf(), torch.isfinite(expected)
+    alike = torch.equal(got.isnan(), expected.isnan()) and torch.equal(got.isinf(), infinite)
     if not alike or not torch.equal(got[infinite], expected[infinite]):
         return float("inf")
-    finite = torch.isfinite(expected)
-    off = float((got - expected)[finite].norm())
-    return 0.0 if off == 0 else off / max(float(expected[finite].norm()), 1e-30)
+    return float((got - expected)[finite].norm())
+
+
+def doubled(given: Tensors) -> dict[str, Tensor]:
+    """The same in double precision."""
+    return {n: t.double() if t.is_floating_point() else t for n, t in given.items()}

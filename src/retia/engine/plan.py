@@ -19,7 +19,7 @@ from retia.engine.kernels import Form, forms, is_dense, overlap, same_place
 from retia.engine.layouts import CONVOLUTIONS, adapted, channels_last, is_picture, layout
 from retia.engine.lives import Lives
 from retia.engine.source import Source
-from retia.engine.trace import Call, Fact, NotFlatError, Ref, Tape, contiguous, map_refs, refs_in
+from retia.engine.trace import Call, NotFlatError, Ref, Tape, map_refs, refs_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -218,7 +218,7 @@ class Planner:
                 f"{call.op} sees memory that is laid out another way here.", fix='engine="walk"'
             )
         fact, original = self.tape.fact(ref), self.slots[ref.number]
-        copy = self._copied(ref, original.tensor, _dense(fact))
+        copy = self._copied(ref, original.tensor, fact.dense)
         self.slots[ref.number] = original
         return copy
 
@@ -339,7 +339,7 @@ class Planner:
         """The strides of a result."""
         fact = self.tape.fact(ref)
         if self.plain or self.lives.group(ref) in self.lives.strict:
-            return _dense(fact)
+            return fact.dense
         return layout(call, given, fact, self.pictures, ref.number in self._reshaped)
 
     def _in_place(self, call: Call, strides: tuple[int, ...]) -> Ref | None:
@@ -358,11 +358,6 @@ class Planner:
             if alone and like and whole and mine and unread and math.prod(fact.shape) > 1:
                 return ref
         return None
-
-
-def _dense(fact: Fact) -> tuple[int, ...]:
-    """The recorded strides, or those of rows where they leave gaps."""
-    return fact.strides if is_dense(fact.shape, fact.strides) else contiguous(fact.shape)
 
 
 def _viewed(call: Call) -> Ref:

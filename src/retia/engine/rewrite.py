@@ -89,19 +89,34 @@ def rewritten(tape: Tape, rules: Sequence[Rule]) -> Tape:
     """
     tape = pruned(folded(simplified(_copied(tape))))
     for _ in range(ROUNDS):
-        view = View(tape)
-        changes: dict[Call, Sequence[Call]] = {}
-        for rule in rules:
-            for call in tape.calls:
-                if call in changes or not is_op(call, rule.op):
-                    continue
-                found = rule.change(view, call)
-                if found is not None and not any(each in changes for each in found):
-                    changes.update(found)
+        changes = _changes(tape, rules)
         if not changes:
-            return tape
+            break
         tape = pruned(folded(simplified(_spliced(tape, changes))))
     return tape
+
+
+def _changes(tape: Tape, rules: Sequence[Rule]) -> dict[Call, Sequence[Call]]:
+    """What rules find on a tape, as far as one change leaves to another what that one saw."""
+    view = View(tape)
+    changes: dict[Call, Sequence[Call]] = {}
+    gone: set[int] = set()
+    read: set[int] = set()
+    for rule in rules:
+        for call in tape.calls:
+            found = rule.change(view, call) if call not in changes and is_op(call, rule.op) else None
+            if found is None or any(each in changes for each in found):
+                continue
+            new = [each for calls in found.values() for each in calls]
+            made = {ref.number for each in new for ref in each.made()}
+            leaves = {ref.number for each in found for ref in each.made()} - made
+            takes = {ref.number for each in new for ref in each.refs()}
+            if leaves & read or takes & gone:
+                continue
+            changes.update(found)
+            gone |= leaves
+            read |= takes
+    return changes
 
 
 def _copied(tape: Tape) -> Tape:
@@ -175,7 +190,7 @@ def _shown(tape: Tape, call: Call, made: Mapping[int, Call]) -> Ref | None:
 def _is_identity(name: str, args: Sequence[Any], rank: int) -> bool:
     if name == "permute":
         return [axis % rank for axis in args[1]] == [*range(rank)]
-    return bool(args[1] % rank == args[2] % rank)
+    return rank == 0 or bool(args[1] % rank == args[2] % rank)
 
 
 # Constants ----------------------------------------------------------------------------------------
@@ -226,7 +241,8 @@ def _computed(tape: Tape, call: Call, constants: Mapping[int, Tensor]) -> list[T
         filling = value if value is not None else call.args[-1]
         if isinstance(filling, Ref):
             return None
-        return [torch.full(fact.shape, filling, dtype=fact.dtype, device=fact.device)]
+        made = torch.empty_strided(fact.shape, fact.dense, dtype=fact.dtype, device=fact.device)
+        return [made.fill_(filling)]
     if any(ref.number not in constants for ref in call.refs()):
         return None
     args = map_refs(call.args, lambda ref: constants[ref.number])

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 NOBODY = -(2**31)
 """``ignore_index`` of a loss whose targets are all class numbers, which its caller has checked."""
+LONGEST = 1024
+"""Columns up to so long are summed by a product; PyTorch's own sum of longer ones is nearer to the truth."""
+MOST_CLASSES = 1024
+"""Up to so many classes a table of all one-hot vectors is small."""
 
 
 def op_of(name: str, overload: str = "default") -> Any:
@@ -47,6 +51,8 @@ def _column_sums(view: View, call: Call) -> Change | None:
     real = source.dtype.is_floating_point and not call.kwargs.get("dtype")
     if call.op is not op_of("sum", "dim_IntList") or len(source.shape) != 2 or not real:
         return None
+    if source.shape[0] > LONGEST:
+        return None
     if list(call.args[1]) != [0] or len(call.args) < 3 or not call.args[2]:
         return None
     ones = torch.ones(1, source.shape[0], dtype=source.dtype, device=source.device)
@@ -63,6 +69,8 @@ def pool_first(view: View, call: Call) -> Change | None:
         return None
     rectified, pooled, places = relu.result, call.results[0], call.results[1]
     back = [c for c in view.readers[rectified.number] if c is not call]
+    if not view.read_only_by(_real(places), back):  # where all are negative, the places differ
+        return None
     tape = view.tape
     before = tape.like(_real(pooled))
     plain = relu.args[0]
@@ -116,7 +124,9 @@ def _cross_entropy(view: View, call: Call) -> Change | None:
     share = _uniform(view.value_of(loss.args[0]))
     if weight is not None or reduction != 0 or ignored != NOBODY or share is None:
         return None
-    classes = fact.shape[1]
+    classes, kinds = fact.shape[1], (fact.dtype, tape.fact(loss.args[2]).dtype, call.args[3])
+    if classes > MOST_CLASSES or kinds != (fact.dtype, torch.int64, fact.dtype):
+        return None
     table = torch.eye(classes, dtype=fact.dtype, device=fact.device) * share
     chances, scaled = tape.like(logs), tape.like(logs)
     hot = tape.like(logs, (classes, fact.shape[0]))

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from retia._torch import torch
+from retia.engine.kernels import is_dense
 from retia.errors import Error
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class Fact:
     dtype: torch.dtype
     device: torch.device
     alias: int = -1
+
+    @property
+    def dense(self) -> tuple[int, ...]:
+        """The recorded strides, or those of rows where they leave gaps."""
+        return self.strides if is_dense(self.shape, self.strides) else contiguous(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
