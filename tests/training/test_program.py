@@ -34,15 +34,18 @@ def numbers(count=70, width=6):
 GRAY = {"input": rt.Image(8, 8, color="gray"), "output": rt.Classes(LABELS)}
 NETS = {
     "dense": (rt.Chain(rt.Flatten(), rt.Linear(9), rt.ReLU(), rt.Linear(), rt.Softmax(), **GRAY), pictures),
-    "sigmoid": (rt.Chain(rt.Flatten(), rt.Linear(9), rt.Sigmoid(), rt.Linear(), rt.Sigmoid(), **GRAY), pictures),  
+    "sigmoid": (
+        rt.Chain(rt.Flatten(), rt.Linear(9), rt.Sigmoid(), rt.Linear(), rt.Sigmoid(), **GRAY),
+        pictures,
+    ),
     "dropout": (
         rt.Chain(rt.Flatten(), rt.Linear(20), rt.Dropout(0.4), rt.Tanh(), rt.Linear(), rt.Softmax(), **GRAY),
         pictures,
     ),
     "convolutions": (
         rt.Chain(
-            rt.Conv2d(4, 3, bias=False), rt.BatchNorm(), rt.ReLU(), rt.MaxPool2d(2), rt.Conv2d(6, 2), rt.ReLU(),
-            rt.MaxPool2d(2), rt.Flatten(), rt.Linear(), rt.Softmax(), **GRAY,
+            rt.Conv2d(4, 3, bias=False), rt.BatchNorm(), rt.ReLU(), rt.MaxPool2d(2), rt.Conv2d(6, 2),
+            rt.ReLU(), rt.MaxPool2d(2), rt.Flatten(), rt.Linear(), rt.Softmax(), **GRAY,
         ),
         pictures,
     ),
@@ -206,10 +209,12 @@ def test_losses_may_be_read_many_at_once():
     _, near = runners("dropout", rt.Adam())
     _, far = runners("dropout", rt.Adam())
     far._reads = 4
-    seen = {id(each): [] for each in (near, far)}
+    seen = []
     for each in (near, far):
-        each.epoch(batches(23), lambda rows, loss, mine=seen[id(each)]: mine.append((len(rows), loss)))
-    assert seen[id(near)] == seen[id(far)]
+        told: list[tuple[int, float]] = []
+        each.epoch(batches(23), lambda rows, loss, told=told: told.append((len(rows), loss)))
+        seen.append(told)
+    assert seen[0] == seen[1]
     assert near.counts.shares() == far.counts.shares()
 
 
