@@ -24,7 +24,7 @@ from retia.nets.ports import Port
 from retia.nets.wiring import Value
 from retia.shapes import Extent
 from retia.sources.dataset import Data
-from retia.sources.feeds import Feed, ResidentFeed, StreamingFeed, feed, joined
+from retia.sources.feeds import Feed, PartFeed, ResidentFeed, StreamingFeed, feed, joined
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -177,6 +177,17 @@ class Examples:
             rest = feed(self.data, {name: self._packers[name] for name in columns})
         kept = ResidentFeed.of({column: known[value] for value, column in made._known.items()})
         made.feed = joined(kept, rest)
+        return made
+
+    def part(self, data: Data, rows: Tensor) -> Examples:
+        """Some of the examples, on the columns that are packed here.
+
+        Args:
+            data: that they make.
+            rows: their numbers here.
+        """
+        made = copy.copy(self)
+        made.origin, made.data, made.feed = made, data, PartFeed(self.feed, rows)
         return made
 
     def packed(self, port: str) -> str:

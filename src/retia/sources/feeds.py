@@ -153,6 +153,28 @@ class JoinedFeed(Feed):
             yield {**one, **other}
 
 
+class PartFeed(Feed):
+    """Some rows of another feed, counted from 0 again; nothing is copied.
+
+    Args:
+        whole: the other feed.
+        rows: int64, its rows in their new order.
+    """
+
+    def __init__(self, whole: Feed, rows: Tensor) -> None:
+        self.names = whole.names
+        self._whole, self._rows = whole, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def take(self, index: Tensor) -> dict[str, Tensor]:
+        return self._whole.take(self._rows[index])
+
+    def stream(self, batches: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
+        return self._whole.stream(self._rows[index] for index in batches)
+
+
 def joined(one: Feed, other: Feed) -> Feed:
     """The columns of two feeds of the same examples in one, resident where both are."""
     if isinstance(one, ResidentFeed) and isinstance(other, ResidentFeed):

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
-from retia.engine import draws
+from retia.engine import draws, rules
+from retia.engine.rewrite import rewritten
+from retia.engine.trace import NotFlatError, Tape, record
 from retia.engine.walk import Run, asks, walk_values
 from retia.metrics.examples import Batch, Examples
 from retia.metrics.totals import Counts
@@ -84,6 +86,20 @@ class Job:
         step = self.step
         run = Run(seed=step.seed, lengths=batch.lengths)
         return walk_values(step.net, batch.inputs, arrays, run, step.objective.wanted, batch.given)
+
+    def tape(self, size: int, arrays: Mapping[str, Tensor]) -> Tape:
+        """The step on a batch of a size, recorded and rewritten.
+
+        Raises:
+            NotFlatError: the net decides by the numbers it sees, or the loss function changes.
+        """
+        rows, device = torch.arange(size) % len(self.examples), self.examples.device
+        columns = {name: tensor.to(device) for name, tensor in self.examples.feed.take(rows).items()}
+        inputs = self.inputs(columns, arrays, rows.to(device))
+        tape = record(self, inputs)
+        if self.step.objective.has_functions and str(tape) != str(record(self, inputs)):
+            raise NotFlatError("the loss function does something else at every call", fix='engine="walk"')
+        return rewritten(tape, rules.TRAINING)
 
     def key(self, path: str, count: int) -> tuple[int, int]:
         """The key of a layer's draws in a step."""

@@ -14,14 +14,12 @@ from itertools import repeat
 from typing import TYPE_CHECKING, TypeAlias
 
 from retia._torch import torch
-from retia.engine import rules
 from retia.engine.cost import flops
 from retia.engine.devices import program_on
 from retia.engine.layouts import weight_layouts
 from retia.engine.plan import Target
 from retia.engine.process import threads_for
-from retia.engine.rewrite import rewritten
-from retia.engine.trace import Fact, NotFlatError, Tape, record
+from retia.engine.trace import Fact, NotFlatError, Tape
 from retia.metrics.examples import Examples
 from retia.metrics.totals import Counts
 from retia.sources.feeds import ResidentFeed

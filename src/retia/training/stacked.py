@@ -1,0 +1,229 @@
+"""Nets of one form that are trained by one program: each of their arrays stands in a stack.
+
+The program is the step of one net, stacked. What every net sees of the state are views of the stacks, so
+each can be judged, walked and saved as if it were alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from retia._torch import torch
+from retia.engine.capture import captured
+from retia.engine.cost import flops
+from retia.engine.devices import captured_on
+from retia.engine.layouts import CONVOLUTIONS, weight_layouts
+from retia.engine.plan import Planner, Target
+from retia.engine.process import threads_for
+from retia.engine.rewrite import rewritten
+from retia.engine.rules import TRAINING
+from retia.engine.stack import STACKED, stacked
+from retia.engine.trace import Fact, NotFlatError, Tape
+from retia.metrics.examples import Examples
+from retia.training.flat import flattened
+from retia.training.job import ARRAY, COLUMN, GRADIENT, KEY, LOSS, ROWS, UPDATE, Job
+from retia.training.optimizer import Group, Memory
+from retia.training.runner import REPAYS, Walking
+from retia.training.stage import resident, zero
+from retia.training.step import State, Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MOST = 40e6
+"""A step of so many FLOPs or more gains nothing from being stacked: measured, see ``refused``."""
+
+
+class Stack:
+    """The program of many nets, and the state that it moves.
+
+    Args:
+        steps: one for each net; they differ in seeds and learning rates alone.
+        whole: all examples that any of them learns from, packed and at hand.
+        parts: each net's examples.
+        numbers: those of each net's examples in the whole, int64 (nets, examples).
+        sizes: how many batches of each size there will be in all.
+    Attributes:
+        whole: as it was given.
+        lanes: one for each net: it walks batches of rare sizes, and knows the net's state and counts.
+    Raises:
+        NotFlatError: they cannot be stacked, or it would gain nothing.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        whole: Examples,
+        parts: Sequence[Examples],
+        numbers: Tensor,
+        sizes: Mapping[int, int],
+    ) -> None:
+        begin = time.perf_counter()
+        self.whole = whole
+        self._steps, self._numbers = steps, numbers
+        self._job = Job(steps[0], whole)
+        often = [size for size, times in sizes.items() if times >= REPAYS] or [max(sizes)]
+        arrays = [{p: t.to(whole.device) for p, t in step.net.arrays.items()} for step in steps]
+        tapes = {size: self._tape(size, arrays[0]) for size in often}
+        layouts = weight_layouts(tapes[max(often)])
+        state = State({path: torch.stack([own[path] for own in arrays]) for path in arrays[0]}, Memory())
+        moved = {path: steps[0].paces.of[path] for path in steps[0].learned}
+        self._flat = flattened(
+            state, moved, {n.removeprefix(ARRAY): way for n, way in layouts.items()}, steps[0].optimizer
+        )
+        self.lanes = [
+            Walking(step, part, _one_of(self._flat.state, number))
+            for number, (step, part) in enumerate(zip(steps, parts, strict=True))
+        ]
+        first = tapes[max(often)]
+        self._losses = zero(first.fact(first.outputs[LOSS]))
+        self._right: dict[str, Tensor] = {}
+        self._groups = [self._groups_of(number) for number in range(len(steps))]
+        self._alike = len({step.optimizer.learning_rate for step in steps}) == 1
+        self._stages = {size: _Stage(self, tape, size) for size, tape in tapes.items()}
+        self._tell(max(flops(tapes[max(often)]), default=0), begin)
+
+    def _tape(self, size: int, arrays: Mapping[str, Tensor]) -> Tape:
+        one = self._job.tape(size, arrays)
+        why = refused(one)
+        if why:
+            raise NotFlatError(why)
+        return rewritten(stacked(one, len(self._steps)), (*STACKED, *TRAINING))
+
+    def _tell(self, work: int, begin: float) -> None:
+        told = f"program of {len(self.lanes)} nets at once, planned in {time.perf_counter() - begin:.2f} s"
+        for number, lane in enumerate(self.lanes):
+            lane.told, lane.threads = told, threads_for(work)
+            lane.counts.right = {port: right[number] for port, right in self._right.items()}
+
+    # Steps ----------------------------------------------------------------------------------------
+
+    def losses(self, rows: Tensor) -> list[float] | None:
+        """The losses of a batch for each net, with gradients; None for a size that is walked.
+
+        Args:
+            rows: (nets, batch), of each net's own examples.
+        """
+        stage = self._stages.get(rows.shape[1])
+        if stage is None:
+            return None
+        with torch.inference_mode():
+            stage.fill(rows, self._numbers.gather(1, rows))
+            stage.run()
+        found: list[float] = self._losses.tolist()
+        return found
+
+    def move(self, size: int) -> None:
+        """Move all nets by the gradients of a batch of a size."""
+        with torch.inference_mode():
+            if self._alike:
+                self._flat.sweep(self._steps[0].optimizer)
+            for step, lane, groups in zip(self._steps, self.lanes, self._groups, strict=True):
+                lane.state.count += 1
+                lane.state.memory.count += 1
+                for group in [] if self._alike else groups:
+                    group.count = lane.state.memory.count
+                    step.optimizer.sweep(group)
+                for port in lane.counts.right:
+                    every = self._job.decisions[port, size]
+                    lane.counts.all[port] = lane.counts.all.get(port, 0) + every
+
+    def _groups_of(self, number: int) -> list[Group]:
+        """What the optimizer of one net moves, in the stacks."""
+        step, state = self._steps[number], self.lanes[number].state
+        by_rate: dict[float, list[str]] = defaultdict(list)
+        for path in step.learned:
+            by_rate[step.paces.of[path]].append(path)
+        return [
+            Group(
+                [state.arrays[path] for path in paths],
+                [self._flat.gradients[path][number] for path in paths],
+                {name: [slot[path] for path in paths] for name, slot in state.memory.slots.items()},
+                0,
+                step.optimizer.learning_rate * rate,
+            )
+            for rate, paths in by_rate.items()
+        ]
+
+    def target(self, name: str, fact: Fact) -> Target:
+        """Where an output of the program goes."""
+        _, _, path = name.partition(":")
+        if name == LOSS:
+            return Target(self._losses, early=True)
+        if name.startswith(GRADIENT):
+            return Target(self._flat.gradients[path], early=True)
+        if name.startswith(UPDATE):
+            return Target(self._flat.state.arrays[path])
+        return Target(self._right.setdefault(path, zero(fact)), adds=True)
+
+    def place(self, name: str, fact: Fact) -> Tensor:
+        """The memory that an input of the program is read from."""
+        return self._flat.state.arrays[name.removeprefix(ARRAY)] if name.startswith(ARRAY) else zero(fact)
+
+    def keys(self, path: str) -> Tensor:
+        """The keys of a layer's draws in the next step, one for each net."""
+        pairs = zip(self._steps, self.lanes, strict=True)
+        return torch.tensor([Job(step, self.whole).key(path, lane.state.count) for step, lane in pairs])
+
+
+def _one_of(state: State, number: int) -> State:
+    """One net's part of a stacked state: views."""
+    slots = {
+        name: {path: tensor[number] for path, tensor in own.items()}
+        for name, own in state.memory.slots.items()
+    }
+    arrays = {path: tensor[number] for path, tensor in state.arrays.items()}
+    return State(arrays, Memory(state.memory.count, slots), state.count)
+
+
+class _Stage:
+    """A stack's program for one size of batch, with what it reads."""
+
+    def __init__(self, stack: Stack, tape: Tape, size: int) -> None:
+        self._stack = stack
+        device = stack.whole.device
+        read = {ref.number for call in tape.calls for ref in call.refs()}
+        used = [name for name, ref in tape.inputs.items() if ref.number in read]
+        places = {name: stack.place(name, tape.fact(ref)) for name, ref in tape.inputs.items()}
+        packed = resident(stack.whole.feed, device)
+        columns = [name for name in used if name.startswith(COLUMN)]
+        self._columns = [(packed[n.removeprefix(COLUMN)], places[n].flatten(0, 1)) for n in columns]
+        self._keys = [(name.removeprefix(KEY), places[name]) for name in used if name.startswith(KEY)]
+        self._rows = places[ROWS] if ROWS in used else None
+        few = torch.zeros(len(stack.lanes), size, dtype=torch.int64)
+        self.fill(few, few)
+        targets = {name: stack.target(name, tape.fact(ref)) for name, ref in tape.outputs.items()}
+        self.run = Planner(tape, places, {}, targets).plan().run
+        if captured_on(device):
+            changed = [target.tensor for target in targets.values() if not target.early]
+            self.run = captured(self.run, device, changed)
+
+    def fill(self, rows: Tensor, numbers: Tensor) -> None:
+        """Bring a batch and the keys of its draws to where the program reads them.
+
+        Args:
+            rows: (nets, batch), as each net counts its examples.
+            numbers: the same as the whole counts them.
+        """
+        flat = numbers.flatten().to(self._stack.whole.device)
+        for whole, place in self._columns:
+            torch.index_select(whole, 0, flat, out=place)
+        if self._rows is not None:
+            self._rows.copy_(rows)
+        for path, place in self._keys:
+            place.copy_(self._stack.keys(path))
+
+
+def refused(tape: Tape) -> str:
+    """Why the step of one net is better not stacked; "" where it is.
+
+    Stacking saves calls: eight nets cost little more calls than one. It saves nothing where the time goes
+    into arithmetic.
+    """
+    if any(call.op._schema.name in CONVOLUTIONS for call in tape.calls):
+        return "convolutions are slower in a stack"
+    work = sum(flops(tape))
+    return f"a step takes {work / 1e6:.0f} MFLOP, {MOST / 1e6:.0f} or more are no quicker" * (work >= MOST)
