@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from retia._late import numpy as np
 from retia._torch import torch
+from retia.engine.devices import program_on
 from retia.engine.intake import device_of
+from retia.engine.trace import NotFlatError
+from retia.engine.values import ValuesProgram
 from retia.engine.walk import Run, walk_values
 from retia.errors import ArgumentError, DataError
-from retia.metrics.examples import Examples, whole_targets
+from retia.metrics.examples import Batch, Examples, whole_targets
 from retia.metrics.measurement import Measurement
 from retia.metrics.objective import Term, aims_of, objective
 from retia.metrics.scores import CLASSES, NUMBERS, decider, ranks
 from retia.metrics.totals import Means
 from retia.nets.net import Net, missing_arrays
+from retia.nets.wiring import Value
 from retia.sources.dataset import Data
 from retia.sources.reading import data as read_data
 
@@ -23,6 +28,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHUNK = 256
+
+REPAYS = 8
+"""From so many full batches on, planning a program costs less than it saves."""
 
 
 def measure(net: Net, data: Any, *, loss: Any = None, batch_size: int = CHUNK) -> Measurement:
@@ -56,11 +64,11 @@ def measure(net: Net, data: Any, *, loss: Any = None, batch_size: int = CHUNK) -
     examples = _examples(net, _one_part(read_data(data), data), loss)
     means = Means(examples.objective)
     collected = {term.port: _Collected(net, term) for term in examples.objective.terms}
-    arrays = net.arrays.check()
+    values_of = _values_of(net, examples, batch_size)
     for batch in examples.in_order(batch_size):
         examples.check(batch)
         with torch.no_grad():
-            values = walk_values(net, batch.inputs, arrays, Run(), examples.objective.wanted)
+            values = values_of(batch)
             means.add(values, batch)
             for term in examples.objective.terms:
                 collected[term.port].add(values[term.reads], batch.targets[term.port])
@@ -68,6 +76,23 @@ def measure(net: Net, data: Any, *, loss: Any = None, batch_size: int = CHUNK) -
     if len(parts) == 1:
         return next(iter(parts.values()))
     return Measurement(means.mean(), len(examples), parts=parts)
+
+
+def _values_of(net: Net, examples: Examples, size: int) -> Callable[[Batch], Mapping[Value, Tensor]]:
+    """What gives the values that the objective reads: a program for full batches, where there are enough."""
+    arrays, wanted = net.arrays.check(), examples.objective.wanted
+
+    def walked(batch: Batch) -> Mapping[Value, Tensor]:
+        return walk_values(net, batch.inputs, arrays, Run(), wanted)
+
+    if len(examples) // size < REPAYS or not program_on(examples.device):
+        return walked
+    try:
+        first = examples.batch(torch.arange(size))
+        program = ValuesProgram(net, wanted, first.inputs, arrays, constant=True)
+    except NotFlatError:
+        return walked
+    return lambda batch: program(batch.inputs) if len(batch) == size else walked(batch)
 
 
 def _one_part(data: Data, source: Any) -> Data:
