@@ -28,7 +28,7 @@ from retia.training.prepare import Prepared, prepare
 from retia.training.progress import Progress
 from retia.training.rates import read_rates
 from retia.training.result import Training
-from retia.training.runner import REPAYS, Flowing, runner_of
+from retia.training.runner import REPAYS, Flowing, Runner, runner_of
 from retia.training.step import State, Step, row_major
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def train(
     with steady():
         prepared = with_kept(prepared, step, epochs, keeping)
     with steady(), fits(batch_size, trial):
-        loop = _Loop(prepared, step, epochs, batch_size, engine, on_epoch)
+        loop = Loop(prepared, step, epochs, batch_size, engine, on_epoch)
         torch.set_num_threads(loop.runner.threads)
         with Interrupt() as stop, Progress(progress, epochs, len(prepared.train)) as shown:
             try:
@@ -155,7 +155,9 @@ def train(
         return loop.result(why)
 
 
-class _Loop:
+class Loop:
+    """The epochs of one net: what is added up, kept and told."""
+
     def __init__(
         self,
         ready: Prepared,
@@ -164,6 +166,7 @@ class _Loop:
         batch_size: int,
         engine: str,
         on_epoch: Callable[[Mapping[str, Any]], Any] | None,
+        runner: Runner | None = None,
     ) -> None:
         self.ready = ready
         self.step = step
@@ -175,11 +178,13 @@ class _Loop:
         self.finished: Mapping[str, Tensor] = ready.net.arrays
         self.finished_count = -1
         self.best_epoch = 0
+        self.epoch, self.begun = 0, 0.0
+        self.total, self.done = 0.0, 0
         device = ready.train.device
         arrays = {path: tensor.to(device) for path, tensor in ready.net.arrays.items()}
-        once = Counter(len(rows) for rows in self._rows(1))
+        once = Counter(len(rows) for rows in self.rows(1))
         sizes = {size: times * epochs for size, times in once.items()}
-        self.runner = runner_of(engine, step, ready.train, arrays, sizes)
+        self.runner = runner or runner_of(engine, step, ready.train, arrays, sizes)
         self.judge = self._judge_of(ready.validation, batch_size * JUDGED)
         self.settings = self._settings(device)
 
@@ -202,46 +207,71 @@ class _Loop:
             entry = self._epoch(epoch, stop, shown)
             if entry is None:
                 return INTERRUPTED
-            self.history.append(entry)
-            self._keep(entry)
+            self.keep(entry)
             shown.epoch(entry)
-            if self.on_epoch is not None and self.on_epoch(entry) == "stop":
-                return f"on_epoch said stop after epoch {epoch}"
+            why = self.told_to_stop(entry)
+            if why:
+                return why
         return f"all {self.epochs} epochs done"
 
     def _epoch(self, epoch: int, stop: Interrupt, shown: Progress) -> dict[str, Any] | None:
-        begin = time.perf_counter()
-        total, done = 0.0, 0
-        counts = self.runner.counts
-        counts.clear()
+        self.begin(epoch)
 
         def watch(rows: Tensor, loss: float) -> bool:
-            nonlocal total, done
-            if not math.isfinite(loss):
-                where = f"step {self.state.count + 1} (epoch {epoch})"
-                raise self._diverged(self.ready.train.origin.batch(rows), loss, where, True)
-            total += loss * len(rows)
-            done += len(rows)
+            self.add(rows, loss)
             if shown.is_due():
-                speed = done / (time.perf_counter() - begin)
-                shown.batch(epoch, done, {**self._told(total / done, counts), "examples_per_second": speed})
+                shown.batch(epoch, self.done, self.so_far())
             return stop.asked
 
-        batches = self._rows(epoch)
-        self.runner.epoch(batches, watch)
-        if stop.asked:
-            return None
-        trained = time.perf_counter() - begin
-        entry = {"epoch": epoch, **self._told(total / done, counts)}
+        self.runner.epoch(self.rows(epoch), watch)
+        return None if stop.asked else self.end(time.perf_counter())
+
+    def begin(self, epoch: int) -> None:
+        """Begin an epoch, counted from 1."""
+        self.epoch, self.begun = epoch, time.perf_counter()
+        self.total, self.done = 0.0, 0
+        self.runner.counts.clear()
+
+    def add(self, rows: Tensor, loss: float) -> None:
+        """Add a batch and the loss before its step.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        if not math.isfinite(loss):
+            where = f"step {self.state.count + 1} (epoch {self.epoch})"
+            raise self._diverged(self.ready.train.origin.batch(rows), loss, where, True)
+        self.total += loss * len(rows)
+        self.done += len(rows)
+
+    def so_far(self) -> dict[str, float]:
+        """Loss, shares of right decisions and speed of the epoch until now."""
+        speed = self.done / (time.perf_counter() - self.begun)
+        told = self._told(self.total / self.done, self.runner.counts)
+        return {**told, "examples_per_second": speed}
+
+    def end(self, trained: float) -> dict[str, Any]:
+        """The entry of the epoch, whose last step was done at a time.
+
+        Raises:
+            TrainingError: the validation loss is not finite.
+        """
+        entry = {"epoch": self.epoch, **self._told(self.total / self.done, self.runner.counts)}
         if self.judge is not None:
-            entry |= self._judge(epoch)
+            entry |= self._judge(self.epoch)
         return entry | {
-            "seconds": time.perf_counter() - begin,
+            "seconds": time.perf_counter() - self.begun,
             "rate": self.step.optimizer.learning_rate,
-            "examples_per_second": done / trained,
+            "examples_per_second": self.done / (trained - self.begun),
         }
 
-    def _rows(self, epoch: int) -> list[Tensor]:
+    def told_to_stop(self, entry: Mapping[str, Any]) -> str:
+        """Ask the user after an epoch; answers why it was the last one, "" where it was not."""
+        if self.on_epoch is not None and self.on_epoch(entry) == "stop":
+            return f"on_epoch said stop after epoch {self.epoch}"
+        return ""
+
+    def rows(self, epoch: int) -> list[Tensor]:
         """The batches of an epoch. A last one of one example joins its neighbour where the batch is mixed."""
         rows = [*torch.split(order(len(self.ready.train), self.step.seed, epoch - 1), self.batch_size)]
         mixed = any(layer.mixes_batch for _, layer in self.ready.net.layers())
@@ -265,7 +295,9 @@ class _Loop:
     def _told(self, loss: float, counts: Counts) -> dict[str, float]:
         return {"loss": loss, **counts.shares()}
 
-    def _keep(self, entry: Mapping[str, Any]) -> None:
+    def keep(self, entry: dict[str, Any]) -> None:
+        """Put an epoch into the history, and its arrays by if they are the best so far."""
+        self.history.append(entry)
         self.finished = {path: row_major(tensor) for path, tensor in self.state.arrays.items()}
         self.finished_count = self.state.count
         lowest = min((past["val_loss"] for past in self.history[:-1] if "val_loss" in past), default=math.inf)
