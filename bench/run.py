@@ -1,66 +1,73 @@
-"""Measure Retia against a peer, in the same run, and write ``bench/RESULTS.md``.
+"""Measure Retia against its peers, in the same run, and write ``bench/RESULTS.md``.
 
-Every line is a ratio: both sides take turns in fresh processes, and medians are compared.
+    python bench/run.py                                     # everything
+    python bench/run.py training inference --rounds 9
+    python bench/run.py training --nets cnn --peers torch-best jax
+    python bench/run.py training --examples 2560 --try      # a look at whether it works; writes nothing
 
-    python bench/run.py
+A peer that is not installed, or that fails, is a line under its table. Sections that are not measured stay in
+the file as they are. Every round lies in ``bench/results.json``, which is not kept in the repository.
 """
 
+import argparse
 import datetime
-import os
-import platform
-import statistics
-import subprocess
-import sys
-from importlib.metadata import version
+import tempfile
 from pathlib import Path
 
-ROUNDS = 9
+import machine
+import report
+import workloads
+from how import How
+from sections import growth, imports, inference, memory, seeds, startup, training, transfer
+
+SECTIONS = {
+    "training": training, "transfer": transfer, "inference": inference, "startup": startup, "seeds": seeds,
+    "memory": memory, "growth": growth, "import": imports,
+}  # fmt: skip
 RESULTS = Path(__file__).parent / "RESULTS.md"
-
-
-def seconds_to_import(module: str) -> float:
-    """Seconds that a fresh interpreter takes for one import, from compiled files as pip installs them."""
-    code = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
-    compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return float(
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=compiled).stdout
-    )
-
-
-def imports() -> str:
-    """The line of ``import retia`` against ``import torch``."""
-    for module in ("retia", "torch"):
-        seconds_to_import(module)
-    rounds = [(seconds_to_import("retia"), seconds_to_import("torch")) for _ in range(ROUNDS)]
-    ours, theirs = (statistics.median(side) for side in zip(*rounds, strict=True))
-    return f"| import | {ours * 1000:.0f} ms | `import torch`: {theirs * 1000:.0f} ms | {ours / theirs:.3f} |"
-
-
-def processor() -> str:
-    """The processor's name, as the system tells it."""
-    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).exists() else []
+ROUNDS = 7
 
 
 def main() -> None:
-    """Measure every line and write the table."""
-    versions = ", ".join(f"{name} {version(name)}" for name in ("retia", "torch", "numpy"))
-    text = f"""# Measurements
+    """Measure the sections that are asked for, and write each when it is done."""
+    asked = arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        workloads.prepare(folder)
+        how = How(
+            folder, asked.rounds, asked.peers, asked.nets, asked.examples, asked.limit, asked.patience,
+        )  # fmt: skip
+        for name in asked.sections or SECTIONS:
+            measure(SECTIONS[name], how, keep=not asked.trial)
 
-Made by `make bench` on {datetime.date.today()}, {processor()}, {os.cpu_count()} cores, {platform.system()},
-Python {platform.python_version()}, {versions}.
-Medians of {ROUNDS} rounds, both sides in turn, each time in a fresh process.
 
-| what | Retia | peer | ratio |
-| --- | --- | --- | --- |
-{imports()}
-"""
-    RESULTS.write_text(text)
-    print(text)
+def measure(part: object, how: How, *, keep: bool) -> None:
+    """One section, from its first round to the file."""
+    title, words = part.TITLE, part.WORDS
+    tables = list(part.measure(how))
+    stamp = (
+        f"Measured on {datetime.date.today()}, {how.rounds} rounds. {machine.described()}. {machine.versions()}."
+    )
+    text = report.section(title, words, stamp, [table.markdown() for table in tables])
+    print(text, flush=True)
+    if keep:
+        report.merge(RESULTS, {title: text}, [each.TITLE for each in SECTIONS.values()])
+        report.remember(RESULTS.with_name("results.json"), title, stamp, tables)
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description="Measure Retia against its peers.")
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="all of them when left out")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"that count; {ROUNDS}")
+    parser.add_argument("--peers", nargs="*", default=[], metavar="WORD", help="only those whose key has it")
+    parser.add_argument("--nets", nargs="*", default=[], choices=workloads.NETS, help="only these")
+    parser.add_argument("--examples", type=int, default=workloads.EXAMPLES, help="of an epoch")
+    parser.add_argument("--limit", type=float, default=900, metavar="S", help="seconds a turn may take")
+    parser.add_argument(
+        "--patience", type=float, default=90, metavar="S", help="a longer first turn: three rounds only"
+    )
+    parser.add_argument("--try", dest="trial", action="store_true", help="print, and write nothing")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -180,6 +180,19 @@ class Field:
                 worker.close()
         return self.rows
 
+    def sweep(self, requests: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """One turn of everybody for each request, instead of rounds of the same."""
+        try:
+            for row in self.rows:
+                self._start(row)
+            for request in requests:
+                for row in self.rows:
+                    self._try(row, lambda row, request=request: self._turn(row, 1, request))
+        finally:
+            for worker in self.workers.values():
+                worker.close()
+        return self.rows
+
     def _start(self, row: Row) -> None:
         missing = row.peer.missing()
         if missing:
@@ -200,6 +213,7 @@ class Field:
             self._try(row, lambda row: self._turn(row, count, request))
 
     def _turn(self, row: Row, count: int, request: Mapping[str, Any]) -> None:
+        print(f"  {count:>2} {row.peer.words[:70]:<70}", end=" ", file=sys.stderr, flush=True)
         if row.peer.fresh:
             self._open(row)
         worker = self.workers[row.peer.key]
@@ -219,6 +233,7 @@ class Field:
                     other.idle = max(other.idle, used / wall)
             row.outside.append((max(0.0, elsewhere) + stolen_seconds() - stolen) / wall)
         seconds = told.pop("seconds")
+        print(f"{seconds:.4g}", file=sys.stderr, flush=True)
         if count == 0:
             row.first = seconds
         else:
@@ -240,5 +255,6 @@ class Field:
             work(row)
         except Failed as failed:
             row.failed = str(failed)
+            print(f"  {row.peer.words}: {failed}", file=sys.stderr, flush=True)
             if row.peer.key in self.workers:
                 self.workers.pop(row.peer.key).close()

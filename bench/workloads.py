@@ -114,9 +114,10 @@ def questions(folder: str, net: str, batch: int) -> tuple[np.ndarray, np.ndarray
 
 def prepare(folder: str) -> None:
     """Write the digits, the arrays of every net as Retia makes them from seed 0, and PyTorch's logits."""
-    import retia as rt
     import torch
     from peers import retia_net, torch_net
+
+    import retia as rt
 
     every = rt.data("mnist")
     for part, examples in (("train", every.train), ("test", every.test)):

@@ -13,18 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 import workloads
 from jax import lax, nn, random
-from peers.common import Unable, timed_calls
 from turns import Turns
+
+from peers.common import Unable, timed_calls
 
 FIRST, SECOND, TINY = 0.9, 0.999, 1e-8
 Arrays = list[tuple[jax.Array, jax.Array]]
 
 
-def train(turns: Turns, folder: str, net: str, **_: Any) -> dict[str, float]:
+def train(turns: Turns, folder: str, net: str, examples: int, **_: Any) -> dict[str, float]:
     """An epoch a turn."""
     spec = workloads.NETS[net]
     state = start(workloads.channels_last(spec, workloads.weights(folder, net)))
-    x, y = resident(folder, workloads.EXAMPLES)
+    x, y = resident(folder, examples)
     epoch = (
         stepwise(spec, workloads.BATCH) if workloads.is_convolutional(spec) else scan(spec, workloads.BATCH)
     )
@@ -138,10 +139,10 @@ def stepwise(spec: workloads.Spec, batch: int) -> Callable[..., Any]:
     return epoch
 
 
-def seeds(turns: Turns, folder: str, net: str, count: int, epochs: int, **_: Any) -> dict[str, float]:
+def seeds(turns: Turns, folder: str, net: str, count: int, epochs: int, examples: int, **_: Any) -> dict[str, float]:
     """Whole trainings of several seeds at once through vmap, in one order for all, a turn."""
     spec = workloads.NETS[net]
-    x, y = resident(folder, workloads.EXAMPLES)
+    x, y = resident(folder, examples)
     compiled = jax.jit(
         jax.vmap(scan_of(spec, workloads.BATCH), in_axes=(0, None, None, None)), donate_argnums=0
     )

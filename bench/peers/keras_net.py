@@ -31,7 +31,7 @@ class _Taking(keras.callbacks.Callback):
         self.model.stop_training = self.turns.go() is None
 
 
-def train(turns: Turns, folder: str, net: str, rounds: int, together: int = 1, **_: Any) -> dict[str, float]:
+def train(turns: Turns, folder: str, net: str, rounds: int, examples: int, together: int = 1, **_: Any) -> dict[str, float]:
     """An epoch a turn, all of one ``fit``.
 
     Args:
@@ -49,7 +49,7 @@ def train(turns: Turns, folder: str, net: str, rounds: int, together: int = 1, *
         metrics=["accuracy"],
         steps_per_execution=together,
     )
-    x, y = workloads.digits(folder, count=workloads.EXAMPLES)
+    x, y = workloads.digits(folder, count=examples)
     pixels = workloads.scaled(x)[..., None]
     turns.go()
     model.fit(

@@ -5,9 +5,10 @@ from typing import Any
 import onnxruntime
 import torch
 import workloads
+from turns import Turns
+
 from peers import torch_net
 from peers.common import timed_calls
-from turns import Turns
 
 
 def answer(turns: Turns, folder: str, net: str, batch: int, **_: Any) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import retia as rt
 import workloads
+from turns import Turns
+
+import retia as rt
 from peers import memory
 from peers.common import timed_calls
-from turns import Turns
 
 LAYERS = {
     "flatten": rt.Flatten,
@@ -26,7 +27,7 @@ def build(spec: workloads.Spec) -> rt.Net:
     return rt.Chain(*layers, rt.Softmax(), input=rt.Image(28, 28, color="gray"), output=rt.Classes(range(10)))
 
 
-def train(turns: Turns, net: str, rounds: int, engine: str = "auto", **_: Any) -> dict[str, float]:
+def train(turns: Turns, net: str, rounds: int, examples: int, **_: Any) -> dict[str, float]:
     """An epoch a turn, all of one call of ``rt.train``."""
     every = rt.data("mnist")
 
@@ -37,8 +38,8 @@ def train(turns: Turns, net: str, rounds: int, engine: str = "auto", **_: Any) -
     begun = build(workloads.NETS[net]).init(seed=0)
     turns.go()
     run = rt.train(
-        begun, every.train.take(workloads.EXAMPLES), validation=0, epochs=rounds + 1,
-        batch_size=workloads.BATCH, optimizer=rt.Adam(workloads.RATE), engine=engine, progress=False,
+        begun, every.train.take(examples), validation=0, epochs=rounds + 1,
+        batch_size=workloads.BATCH, optimizer=rt.Adam(workloads.RATE), progress=False,
         on_epoch=after,
     )  # fmt: skip
     return {"test": rt.measure(run.last, every.test).accuracy}
@@ -63,14 +64,14 @@ def answer(turns: Turns, folder: str, net: str, batch: int, checked: bool = Fals
     return timed_calls(turns, lambda: program(x), reference)
 
 
-def seeds(turns: Turns, net: str, count: int, epochs: int, **_: Any) -> dict[str, float]:
+def seeds(turns: Turns, net: str, count: int, epochs: int, examples: int, **_: Any) -> dict[str, float]:
     """Whole trainings of several seeds at once, a turn."""
     every = rt.data("mnist")
-    examples = every.train.take(workloads.EXAMPLES)
+    learned = every.train.take(examples)
     runs: list[Any] = []
     while turns.go() is not None:
         runs = rt.train(
-            build(workloads.NETS[net]), examples, validation=0, epochs=epochs, batch_size=workloads.BATCH,
+            build(workloads.NETS[net]), learned, validation=0, epochs=epochs, batch_size=workloads.BATCH,
             optimizer=rt.Adam(workloads.RATE), seed=[*range(count)], progress=False,
         )  # fmt: skip
         turns.done()

@@ -4,14 +4,15 @@ from typing import Any
 
 import numpy as np
 import workloads
-from peers.common import Unable
 from sklearn.neural_network import MLPClassifier
 from turns import Turns
+
+from peers.common import Unable
 
 ACTIVATIONS = {"relu": "relu", "sigmoid": "logistic"}
 
 
-def train(turns: Turns, folder: str, net: str, **_: Any) -> dict[str, float]:
+def train(turns: Turns, folder: str, net: str, examples: int, **_: Any) -> dict[str, float]:
     """An epoch a turn, from arrays of its own."""
     spec = workloads.NETS[net]
     if workloads.is_convolutional(spec):
@@ -21,7 +22,7 @@ def train(turns: Turns, folder: str, net: str, **_: Any) -> dict[str, float]:
         sizes[:-1], activation=ACTIVATIONS[spec[2][0]], solver="adam", alpha=0.0,
         batch_size=workloads.BATCH, learning_rate_init=workloads.RATE, random_state=0,
     )  # fmt: skip
-    x, y = workloads.digits(folder, count=workloads.EXAMPLES)
+    x, y = workloads.digits(folder, count=examples)
     rows, classes = workloads.scaled(x).reshape(len(x), -1), np.arange(10)
     while turns.go() is not None:
         model.partial_fit(rows, y, classes=classes)

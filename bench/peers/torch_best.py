@@ -11,16 +11,17 @@ from typing import Any
 
 import torch
 import workloads
-from peers import memory, torch_net
 from torch import nn
 from torch.nn import functional
 from turns import Turns
+
+from peers import memory, torch_net
 
 Step = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 def train(
-    turns: Turns, folder: str, net: str, last: bool = True, compiled: bool = False, **_: Any
+    turns: Turns, folder: str, net: str, examples: int, last: bool = True, compiled: bool = False, **_: Any
 ) -> dict[str, float]:
     """An epoch a turn.
 
@@ -30,7 +31,7 @@ def train(
     """
     torch.set_flush_denormal(True)
     model = torch_net.loaded(folder, net)
-    x, y = _resident(folder, workloads.NETS[net], workloads.EXAMPLES, last)
+    x, y = _resident(folder, workloads.NETS[net], examples, last)
     if last:
         model = model.to(memory_format=torch.channels_last)
     epoch = epochs_of(model, x, y, workloads.BATCH, compiled=compiled)
@@ -71,11 +72,11 @@ def epochs_of(
     return epoch
 
 
-def seeds(turns: Turns, folder: str, net: str, count: int, epochs: int, **_: Any) -> dict[str, float]:
+def seeds(turns: Turns, folder: str, net: str, count: int, epochs: int, examples: int, **_: Any) -> dict[str, float]:
     """Whole trainings of several seeds one after another, a turn."""
     torch.set_flush_denormal(True)
     spec = workloads.NETS[net]
-    x, y = _resident(folder, spec, workloads.EXAMPLES, False)
+    x, y = _resident(folder, spec, examples, False)
     models: list[nn.Module] = []
     while turns.go() is not None:
         models = []
@@ -94,7 +95,7 @@ def _train(model: nn.Module, x: torch.Tensor, y: torch.Tensor, batch: int, count
 
 
 def peak(turns: Turns, folder: str, net: str, examples: int, epochs: int, **_: Any) -> None:
-    """Bytes of a training that keeps its best weights, above those of PyTorch and the data, pixels as bytes."""
+    """Bytes of a training that keeps its best weights, above those of PyTorch and the data (bytes too)."""
     torch.set_flush_denormal(True)
     pictures, labels = workloads.digits(folder, count=examples)
     torch.ones(1).sum()

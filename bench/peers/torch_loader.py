@@ -4,17 +4,18 @@ from typing import Any
 
 import torch
 import workloads
-from peers import torch_net
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 from turns import Turns
 
+from peers import torch_net
 
-def train(turns: Turns, folder: str, net: str, **_: Any) -> dict[str, float]:
+
+def train(turns: Turns, folder: str, net: str, examples: int, **_: Any) -> dict[str, float]:
     """An epoch a turn."""
-    x, y = workloads.digits(folder, count=workloads.EXAMPLES)
-    examples = TensorDataset(torch_net.pixels(x), torch.from_numpy(y))
-    loader = DataLoader(examples, batch_size=workloads.BATCH, shuffle=True)
+    x, y = workloads.digits(folder, count=examples)
+    pairs = TensorDataset(torch_net.pixels(x), torch.from_numpy(y))
+    loader = DataLoader(pairs, batch_size=workloads.BATCH, shuffle=True)
     model = torch_net.loaded(folder, net)
     optimizer = torch.optim.Adam(model.parameters(), workloads.RATE)
     while turns.go() is not None:
@@ -27,5 +28,5 @@ def train(turns: Turns, folder: str, net: str, **_: Any) -> dict[str, float]:
             optimizer.step()
             total += loss.item()
             right += (outputs.argmax(1) == labels).sum().item()
-        turns.done(loss=total / len(loader), accuracy=right / len(examples))
+        turns.done(loss=total / len(loader), accuracy=right / len(pairs))
     return {"test": torch_net.test_accuracy(model, folder)}

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 import workloads
-from peers.common import timed_calls
 from torch import nn
 from turns import Turns
+
+from peers.common import timed_calls
 
 LAYERS: dict[str, Callable[..., nn.Module]] = {
     "flatten": nn.Flatten,

@@ -1,0 +1,1 @@
+"""What is measured, one file a section: ``TITLE``, ``WORDS`` and ``measure(how)``, which answers tables."""
