@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.engine.kernels import Form, bound, is_dense
+from retia.engine.strides import AS_READ, SOFTMAX, SOFTMAX_BACK, takes_any
 from retia.engine.trace import Call, Fact, Ref, Tape, contiguous
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ WITH_NUMBERS = tuple(
 """Operations whose second argument may be a number or a tensor."""
 ROWS = {"aten::addmm": "addmv", "aten::mm": "mv"}
 """Products of matrices by those of a matrix and a vector, which cost less to call."""
-SOFTMAX = ("aten::_softmax", "aten::_log_softmax")
-SOFTMAX_BACK = ("aten::_softmax_backward_data", "aten::_log_softmax_backward_data")
-
 NARROW = 16
 """A dense layer of fewer outputs is quicker with its matrix row by row: they do not fill a register."""
 
@@ -48,8 +46,10 @@ def layout(
     shape = fact.shape
     if call.op._schema.name in PRODUCTS:
         return contiguous(shape) if reshaped else columns(shape)
-    if call.op._schema.name in (*SOFTMAX, *SOFTMAX_BACK) and not _turned(given, call.args[len(given)]):
-        return contiguous(shape)  # PyTorch writes them row by row, whatever the memory's strides say
+    name = call.op._schema.name
+    turned = name in (*SOFTMAX, *SOFTMAX_BACK) and _turned(given, call.args[len(given)])
+    if not takes_any(call.op) and name not in AS_READ and not turned:
+        return contiguous(shape)  # the kernel writes row by row, whatever the memory's strides say
     for tensor in given:
         strides = tensor.stride()
         odd = tuple(tensor.shape) == shape and strides != contiguous(shape)
@@ -123,9 +123,9 @@ def adapted(
     name, args = op._schema.name, [*args]
     if form.bound and name in WITH_NUMBERS:
         args[1] = _as_tensor(args[0], args[1])
-    if name in SOFTMAX and _turned(args[:1], args[1]):
+    if name in SOFTMAX and _turned([args[0], *outs], args[1]):
         return form, [args[0].mT, args[0].dim() - 2, *args[2:]], [outs[0].mT], []
-    if name in SOFTMAX_BACK and _turned(args[:2], args[2]):
+    if name in SOFTMAX_BACK and _turned([*args[:2], *outs], args[2]):
         return form, [args[0].mT, args[1].mT, args[0].dim() - 2, *args[3:]], [outs[0].mT], []
     if free and form.bound and name in ROWS and _is_one_row(args):
         *bias, left, right = args

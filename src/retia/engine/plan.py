@@ -19,7 +19,8 @@ from retia.engine.kernels import Form, forms, is_dense, overlap, same_place
 from retia.engine.layouts import CONVOLUTIONS, adapted, channels_last, is_picture, layout
 from retia.engine.lives import Lives
 from retia.engine.source import Source
-from retia.engine.trace import Call, NotFlatError, Ref, Tape, map_refs, refs_in
+from retia.engine.strides import reads_any, stands_so, writes_there
+from retia.engine.trace import Call, NotFlatError, Ref, Tape, map_refs, refs_in, tensors_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,6 +102,7 @@ class Planner:
         self.lives = Lives(self.tape)
         self.homes: dict[int, list[Tensor]] = {}
         self.presets: dict[int, Tensor] = {}
+        self._settled: dict[int, Tensor] = {}
         self.pictures = any(call.op._schema.name in CONVOLUTIONS for call in self.tape.calls)
         answered = [ref for name, ref in self.tape.outputs.items() if name not in self.targets]
         self._answered = {self.lives.group(ref) for ref in answered}
@@ -176,12 +178,21 @@ class Planner:
             self._view(call)
         elif call.op._schema.name in COPIES:
             self._copy(call)
-        elif call.written() or not self._into_memory(call):
-            self._as_it_is(call)
+        else:
+            self._settle(call)
+            if call.written() or not self._into_memory(call):
+                self._as_it_is(call)
+            self._settled.clear()
+
+    def _settle(self, call: Call) -> None:
+        """Lay what a call reads as it was recorded, where the operation may not take it otherwise."""
+        for ref in () if reads_any(call.op) else dict.fromkeys(call.refs()):
+            if not stands_so(self.slots[ref.number].tensor, self.tape.fact(ref).strides):
+                self._settled[ref.number] = self._recorded(ref).tensor
 
     def _given(self, call: Call) -> tuple[Any, dict[str, Any]]:
         def tensor(ref: Ref) -> Tensor:
-            return self.slots[ref.number].tensor
+            return self._settled.get(ref.number, self.slots[ref.number].tensor)
 
         return map_refs(call.args, tensor), {k: map_refs(v, tensor) for k, v in call.kwargs.items()}
 
@@ -192,7 +203,7 @@ class Planner:
         try:
             found = op(*args, **kwargs)
         except RuntimeError:  # the layout that was chosen cannot be seen so
-            source = self._rowwise(call)
+            source = self._recorded(_viewed(call))
             args = [source.tensor, *args[1:]]
             found = op(*args, **kwargs)
         several = isinstance(found, list | tuple)
@@ -210,15 +221,12 @@ class Planner:
         if rows and tensor.dim() == 4 and is_picture(tensor):
             self._copied(ref, tensor, channels_last(tuple(tensor.shape)))
 
-    def _rowwise(self, call: Call) -> Slot:
-        """A copy of what a view is of, in the layout that it was recorded with; others read the original."""
-        ref = _viewed(call)
+    def _recorded(self, ref: Ref) -> Slot:
+        """A copy of a tensor in the layout that it was recorded with; others read the original."""
         if self.lives.group(ref) in self.lives.strict:
-            raise NotFlatError(
-                f"{call.op} sees memory that is laid out another way here.", fix='engine="walk"'
-            )
-        fact, original = self.tape.fact(ref), self.slots[ref.number]
-        copy = self._copied(ref, original.tensor, fact.dense)
+            raise NotFlatError("memory that is changed in place has another layout here", fix='engine="walk"')
+        original = self.slots[ref.number]
+        copy = self._copied(ref, original.tensor, self.tape.fact(ref).dense)
         self.slots[ref.number] = original
         return copy
 
@@ -242,7 +250,7 @@ class Planner:
             return False
         if any(self.lives.group(ref) in self._answered for ref in refs):
             return False
-        given = [self.slots[ref.number].tensor for ref in call.refs()]
+        given = [*tensors_in(self._given(call)[0])]
         strides = [self._layout(call, ref, given) for ref in refs]
         before = self.pool.mark()
         over = self._in_place(call, strides[0]) if len(refs) == 1 else None
@@ -266,6 +274,8 @@ class Planner:
         outs = [self.slots[ref.number].tensor for ref in call.made()]
         free = not self.plain and all(self.slots[ref.number].fixed for ref in call.refs())
         form, args, outs, helps = adapted(way, call.op, args, outs, free=free)
+        if not writes_there(call.op, args, outs):
+            return False
         kwargs |= dict(zip(form.outs, outs, strict=True))
         try:
             for made, source in helps:
