@@ -13,6 +13,13 @@ import retia as rt
 from retia.engine import pools
 from retia.engine.pools import Programs, pieces, programs_of
 from retia.engine.walk import Run, walk
+from retia.nets import registry
+
+
+@pytest.fixture
+def own_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers that a test registers are unknown after it."""
+    monkeypatch.setattr(registry, "_KINDS", dict(registry._KINDS))
 
 
 def near(a: torch.Tensor, b: torch.Tensor, most: float = 1e-5) -> bool:
@@ -172,7 +179,7 @@ def test_large_batches_are_computed_in_pieces(monkeypatch: pytest.MonkeyPatch) -
     assert near(net.program(batch=11)(x), whole)
 
 
-def test_a_layer_that_decides_by_numbers_is_walked() -> None:
+def test_a_layer_that_decides_by_numbers_is_walked(own_layers: None) -> None:
     @rt.layer
     class Choosy(rt.Layer):
         """Doubles what is positive in sum."""

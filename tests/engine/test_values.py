@@ -9,6 +9,7 @@ import retia as rt
 from retia.engine.trace import NotFlatError
 from retia.engine.values import ValuesProgram
 from retia.engine.walk import Run, walk_values
+from retia.nets import registry
 
 
 def cnn() -> rt.Net:
@@ -23,6 +24,12 @@ def cnn() -> rt.Net:
         softmax=rt.Softmax(),
         input=(3, 8, 8),
     ).init(seed=0)
+
+
+@pytest.fixture
+def own_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers that a test registers are unknown after it."""
+    monkeypatch.setattr(registry, "_KINDS", dict(registry._KINDS))
 
 
 def near(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -90,7 +97,7 @@ def test_an_exact_program_gives_every_bit_of_the_walk() -> None:
     )
 
 
-def test_a_layer_that_decides_by_numbers_has_no_program() -> None:
+def test_a_layer_that_decides_by_numbers_has_no_program(own_layers: None) -> None:
     @rt.layer
     class Peek(rt.Layer):
         """Doubles what is positive in sum."""

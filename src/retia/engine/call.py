@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from retia._torch import torch
 from retia.engine.ending import ending
 from retia.engine.intake import Intake, as_batch, by_port, encode, intake
+from retia.engine.pools import values_of
 from retia.engine.walk import Run, mask_of, walk_values
 from retia.errors import ArgumentError, CodecError, ShapeError, UnknownNameError, did_you_mean
 from retia.nets.codec import Codec, Reading
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 DECISION: Any = "decision"
 CHUNK = 256
+"""Things that are encoded at once at most."""
 
 
 def call(
@@ -52,7 +54,8 @@ def call(
     missing_arrays(net)
     asked = things[1] if len(things) == 2 else DECISION
     asks = {name: asked.get(name, DECISION) if isinstance(asked, Mapping) else asked for name in net.outputs}
-    pieces = [_computed(net, piece, asks) for piece in _pieces(net, things[0], many, batch_size or CHUNK)]
+    parts = _pieces(net, things[0], many, batch_size or CHUNK)
+    pieces = [_computed(net, part, asks, batch_size) for part in parts]
     reading = Reading(top=top, temperature=temperature, seed=seed)
     results = {
         name: _answer(net, name, asks[name], _join([values[name] for _, values in pieces]), reading)
@@ -78,17 +81,17 @@ def _pieces(net: Net, thing: Any, many: bool | None, size: int) -> Iterator[Inta
     yield intake(net, thing, many)
 
 
-def _computed(net: Net, taken: Intake, asks: Mapping[str, Any]) -> tuple[bool, dict[str, Any]]:
+def _computed(
+    net: Net, taken: Intake, asks: Mapping[str, Any], size: int | None
+) -> tuple[bool, dict[str, Any]]:
     """Whether a piece is a batch, and its outputs without padding (what stands before them for logits)."""
     wanted = {
         name: ending(net, value)[1] if asks[name] == "logits" else value
         for name, value in net.wiring.outputs.items()
     }
-    with torch.no_grad():
-        values = walk_values(
-            net, taken.values, net.arrays.check(), Run(lengths=taken.lengths), wanted.values()
-        )
-    cut = {name: _cut(net, value, _apart(values[value], net, taken), taken) for name, value in wanted.items()}
+    net.arrays.check()
+    found = values_of(net, tuple(wanted.values()), taken.values, taken.lengths, most=size)
+    cut = {n: _cut(net, value, each, taken) for (n, value), each in zip(wanted.items(), found, strict=True)}
     return taken.many is not False and bool(taken.values), cut
 
 
@@ -111,17 +114,10 @@ def _answer(net: Net, name: str, asked: Any, batch: Any, reading: Reading) -> An
     return codec.unpack((batch.flatten() if codec.column else batch).cpu(), reading)
 
 
-def _apart(batch: Tensor, net: Net, taken: Intake) -> Tensor:
-    """The batch in memory of its own: results never alias the net's arrays or what the caller gave."""
-    own = batch.untyped_storage().data_ptr()
-    others = [*net.arrays.check().values(), *taken.values.values()]
-    return batch.clone() if any(own == t.untyped_storage().data_ptr() for t in others) else batch
-
-
 def _cut(net: Net, value: Value, batch: Tensor, taken: Intake) -> Tensor | list[Tensor]:
     """A batch without its padding: as it is where nothing varies, else one tensor for each example."""
-    shape = net.solution.shape(value) or ()
-    if not taken.lengths or not any(isinstance(size, Extent) for size in shape):
+    shape = (net.solution.shape(value) or ()) if taken.lengths else ()
+    if not any(isinstance(size, Extent) for size in shape):
         return batch
     rows = []
     for number in range(len(batch)):

@@ -66,7 +66,7 @@ def intake(net: Net, thing: Any, many: bool | None = None) -> Intake:
             raise ShapeError(
                 f"{name}: {len(batch)} examples, but {len(taken)} at the other inputs.", path=name
             )
-        taken.values[name] = batch
+        taken.values[name] = batch.contiguous()
     check_shapes(net, taken.values)
     if taken.lengths and len(taken):
         check_lengths(net, {name: int(each.min()) for name, each in taken.lengths.items()})
@@ -96,12 +96,22 @@ def by_port(ports: Mapping[str, Port], thing: Any) -> dict[str, Any]:
 
 def float_kind(net: Net) -> torch.dtype:
     """The real type that a net computes in: that of its arrays, float32 if it has none."""
-    return next((t.dtype for t in net.arrays.values() if t.is_floating_point()), torch.float32)
+    return _frame(net)[0]
 
 
 def device_of(net: Net) -> torch.device:
     """Where a net's arrays live."""
-    return next((t.device for t in net.arrays.values()), torch.device("cpu"))
+    return _frame(net)[1]
+
+
+def _frame(net: Net) -> tuple[torch.dtype, torch.device]:
+    known: tuple[torch.dtype, torch.device] | None = net.__dict__.get("_frame")
+    if known is None:
+        arrays = [*net.arrays.values()]
+        kind = next((t.dtype for t in arrays if t.is_floating_point()), torch.float32)
+        known = kind, arrays[0].device if arrays else torch.device("cpu")
+        net.__dict__["_frame"] = known
+    return known
 
 
 def on_device_half(codec: Codec, packed: Tensor, kind: torch.dtype) -> Tensor:
@@ -133,8 +143,7 @@ def check_shapes(net: Net, values: Mapping[str, Tensor]) -> None:
                 expected=wanted,
                 got=got,
             )
-    shapes = {name: ports[name].shape for name in values}
-    if any(shape is None or None in shape for shape in shapes.values()):
+    if any((shape := ports[name].shape) is None or None in shape for name in values):
         key = tuple((name, tuple(batch.shape[1:])) for name, batch in values.items())
         known = net.__dict__.setdefault("_checked", set())
         if key not in known:

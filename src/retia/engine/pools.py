@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from retia._torch import torch
 from retia.engine.devices import PROGRAMS
@@ -30,6 +30,13 @@ HELD = 2**28
 """Bytes that the programs of one net may hold; those that were not used for longest go first."""
 PIECE = 2**24
 """Bytes of a net's largest value, above which a batch is computed in pieces: what caches hold."""
+
+SMALL = 2**18
+"""Bytes of a net's largest value, up to which a repeated call is worth a program that keeps every bit."""
+OFTEN = 2
+"""Calls of a shape that the walk answers before a program does."""
+SHAPES = 1024
+"""How many shapes of calls are counted."""
 
 Maker: TypeAlias = "Callable[[], ValuesProgram]"
 
@@ -75,6 +82,16 @@ class Programs:
         self._pools: dict[Hashable, Pool | None] = {}
         self._count = itertools.count()
         self._lock = Lock()
+        self._calls: dict[Hashable, int] = {}
+
+    def is_often(self, key: Hashable) -> bool:
+        """Count a call; answers whether there were enough before it to make a program."""
+        calls = self._calls.get(key, 0)
+        if calls < OFTEN:
+            if len(self._calls) >= SHAPES:
+                self._calls.clear()
+            self._calls[key] = calls + 1
+        return calls >= OFTEN
 
     def find(self, key: Hashable, maker: Callable[[], Maker]) -> Pool | None:
         """The programs under a key, made when there are none; None where there can be none.
@@ -123,62 +140,122 @@ def programs_of(net: Net) -> Programs:
     return found
 
 
-def pool_for(
+def values_of(
     net: Net,
     wanted: tuple[Value, ...],
     inputs: Mapping[str, Tensor],
     lengths: Mapping[str, Tensor],
     *,
-    exact: bool,
-) -> Pool | None:
-    """The programs for batches like one; None where there can be none.
+    most: int | None = None,
+) -> tuple[Tensor, ...]:
+    """Values of a batch, to the bit those of the walk; large batches in pieces.
+
+    Small batches of a shape that comes often are computed by a program of the same bits.
 
     Args:
-        exact: every bit is that of the walk.
+        most: examples at once; by default so many that caches hold the net's largest value.
     """
-    if device_of(net).type not in PROGRAMS:
-        return None
-    shapes = tuple((name, t.shape, t.dtype, t.device) for name, t in inputs.items())
-    key = (wanted, exact, shapes, tuple(lengths))
-    return programs_of(net).find(key, lambda: _maker(net, wanted, inputs, lengths, exact=exact))
+    rows = len(next(iter(inputs.values()))) if inputs else 1
+    sizes = {name: int(each.max()) for name, each in lengths.items()} if rows else {}
+    small = 0 < 4 * _largest(net, sizes) * rows <= SMALL
+    if small and (most is None or rows <= most):
+        return _often(net, wanted, inputs, lengths)
+    parts = split(rows, most) if most else pieces(net, rows, sizes)
+    return in_pieces(parts, inputs, lengths, lambda a, b: _walked(net, wanted, a, b))
+
+
+def in_pieces(
+    parts: Sequence[int],
+    inputs: Mapping[str, Tensor],
+    lengths: Mapping[str, Tensor],
+    function: Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], tuple[Tensor, ...]],
+) -> tuple[Tensor, ...]:
+    """A function of inputs and lengths, computed part by part."""
+    if len(parts) == 1:
+        return function(inputs, lengths)
+    found, start = [], 0
+    for rows in parts:
+        cut = [{n: each[start : start + rows] for n, each in of.items()} for of in (inputs, lengths)]
+        found.append(function(*cut))
+        start += rows
+    return tuple(torch.cat(each) for each in zip(*found, strict=True))
+
+
+def _often(
+    net: Net, wanted: tuple[Value, ...], inputs: Mapping[str, Tensor], lengths: Mapping[str, Tensor]
+) -> tuple[Tensor, ...]:
+    key = _key(wanted, inputs, lengths, exact=True)
+    if programs_of(net).is_often(key):
+        return _computed(net, key, inputs, lengths)
+    return _walked(net, wanted, inputs, lengths)
 
 
 def compute(
-    net: Net,
-    wanted: tuple[Value, ...],
-    inputs: Mapping[str, Tensor],
-    lengths: Mapping[str, Tensor],
-    *,
-    exact: bool,
+    net: Net, wanted: tuple[Value, ...], inputs: Mapping[str, Tensor], lengths: Mapping[str, Tensor]
 ) -> tuple[Tensor, ...]:
-    """Values of a batch by a program of its shape, or by the walk where there can be no program."""
-    pool = pool_for(net, wanted, inputs, lengths, exact=exact)
-    if pool is not None:
-        return pool.run((*inputs.values(), *lengths.values()))
+    """Values of a batch by the program that costs least, or by the walk where there can be no program."""
+    return _computed(net, _key(wanted, inputs, lengths, exact=False), inputs, lengths)
+
+
+def pool_for(net: Net, wanted: tuple[Value, ...], inputs: Mapping[str, Tensor]) -> Pool | None:
+    """The programs that ``compute`` has for batches like one; None where there can be none."""
+    return _pool(net, _key(wanted, inputs, {}, exact=False), {})
+
+
+class Key(NamedTuple):
+    """What programs are alike in."""
+
+    wanted: tuple[Value, ...]
+    exact: bool
+    inputs: tuple[Any, ...]
+    lengths: tuple[str, ...]
+
+
+def _key(
+    wanted: tuple[Value, ...], inputs: Mapping[str, Tensor], lengths: Mapping[str, Tensor], *, exact: bool
+) -> Key:
+    like = tuple([(name, t.shape, t.dtype, t.device) for name, t in inputs.items()])
+    return Key(wanted, exact, like, tuple(lengths))
+
+
+def _pool(net: Net, key: Key, lengths: Mapping[str, Tensor]) -> Pool | None:
+    if device_of(net).type not in PROGRAMS:
+        return None
+    return programs_of(net).find(key, lambda: _maker(net, key, lengths))
+
+
+def _computed(
+    net: Net, key: Key, inputs: Mapping[str, Tensor], lengths: Mapping[str, Tensor]
+) -> tuple[Tensor, ...]:
+    pool = _pool(net, key, lengths)
+    if pool is None:
+        return _walked(net, key.wanted, inputs, lengths)
+    return pool.run((*inputs.values(), *lengths.values()))
+
+
+def _walked(
+    net: Net, wanted: tuple[Value, ...], inputs: Mapping[str, Tensor], lengths: Mapping[str, Tensor]
+) -> tuple[Tensor, ...]:
+    """The reference's values, in memory that is neither the net's nor the caller's."""
+    arrays = net.arrays.check()
     with torch.no_grad():
-        values = walk_values(net, inputs, net.arrays.check(), Run(lengths=lengths), wanted)
-    return tuple(values[value].clone() for value in wanted)
+        values = walk_values(net, inputs, arrays, Run(lengths=lengths), wanted)
+    others = {t.untyped_storage().data_ptr() for t in (*arrays.values(), *inputs.values())}
+    found = (values[value] for value in wanted)
+    return tuple(t.clone() if t.untyped_storage().data_ptr() in others else t for t in found)
 
 
-def _maker(
-    net: Net,
-    wanted: tuple[Value, ...],
-    inputs: Mapping[str, Tensor],
-    lengths: Mapping[str, Tensor],
-    *,
-    exact: bool,
-) -> Maker:
+def _maker(net: Net, key: Key, lengths: Mapping[str, Tensor]) -> Maker:
     """What makes programs for batches like one; it keeps no net, lest a net kept itself."""
-    kept, like = weakref.ref(net), {name: (t.shape, t.dtype, t.device) for name, t in inputs.items()}
+    kept = weakref.ref(net)
     long = {name: tensor.clone() for name, tensor in lengths.items()}
 
     def make() -> ValuesProgram:
         own = kept()
         assert own is not None
-        examples = {n: torch.zeros(s, dtype=d, device=at) for n, (s, d, at) in like.items()}
-        return ValuesProgram(
-            own, wanted, examples, own.arrays.check(), constant=True, lengths=long, exact=exact
-        )
+        inputs = {n: torch.zeros(shape, dtype=d, device=at) for n, shape, d, at in key.inputs}
+        arrays = own.arrays.check()
+        return ValuesProgram(own, key.wanted, inputs, arrays, constant=True, lengths=long, exact=key.exact)
 
     return make
 
@@ -193,7 +270,11 @@ def pieces(net: Net, rows: int, sizes: Mapping[str, int] | None = None) -> list[
         >>> pieces(rt.Linear(1, input=4), 1000), pieces(rt.Conv2d(64, 3, input=(3, 258, 258)), 3)
         ([1000], [1, 1, 1])
     """
-    most = per_piece(net, sizes)
+    return split(rows, per_piece(net, sizes))
+
+
+def split(rows: int, most: int) -> list[int]:
+    """Sizes of the fewest parts of at most so many rows, which differ by one at most."""
     if rows <= most:
         return [rows]
     number = -(-rows // most)
@@ -208,8 +289,10 @@ def per_piece(net: Net, sizes: Mapping[str, int] | None = None) -> int:
 def _largest(net: Net, sizes: Mapping[str, int]) -> int:
     """Elements of the largest value of one example, as far as sizes are known."""
     known: dict[Any, int] = net.__dict__.setdefault("_largest", {})
-    key = tuple(sizes.items())
+    key = tuple(sizes.items()) if sizes else ()
     if key not in known:
+        if len(known) >= SHAPES:
+            known.clear()
         values = [*(("", name) for name in net.wiring.inputs)]
         values += [value for node in net.wiring.nodes for value in node.outputs]
         known[key] = max((_elements(net.solution.shape(value), sizes) for value in values), default=1)

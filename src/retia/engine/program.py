@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.engine.intake import check_lengths, check_shapes, device_of, float_kind
-from retia.engine.pools import Pool, compute, pieces, pool_for
+from retia.engine.pools import Pool, compute, in_pieces, pieces, pool_for
 from retia.errors import ArgumentError, ShapeError
 from retia.nets.net import Net, missing_arrays
 from retia.shapes import Extent, show
@@ -62,16 +62,15 @@ class NetProgram:
         inputs = self._checked(x)
         long = self._lengths(inputs, lengths or {})
         sizes = {name: int(each.max()) for name, each in long.items()}
-        parts = pieces(self.net, self.batch, sizes)
         self.net.arrays.check()
-        found = []
-        for start, rows in zip(_starts(parts), parts, strict=True):
-            part = {name: each[start : start + rows] for name, each in inputs.items()}
-            own = {name: each[start : start + rows] for name, each in long.items()}
-            found.append(compute(self.net, self._wanted, part, own, exact=False))
-        if len(found) == 1:
-            return self._answer(found[0])
-        return self._answer(tuple(torch.cat(each) for each in zip(*found, strict=True)))
+        return self._answer(
+            in_pieces(
+                pieces(self.net, self.batch, sizes),
+                inputs,
+                long,
+                lambda a, b: compute(self.net, self._wanted, a, b),
+            )
+        )
 
     def _prepared(self) -> Pool | None:
         """The programs for the only tensor, where its shape is known and it is computed in one piece."""
@@ -83,7 +82,7 @@ class NetProgram:
             return None
         self._shape, self._kind = torch.Size([self.batch, *sizes]), self._kinds[name]
         like = {name: torch.zeros(self.batch, *sizes, dtype=self._kind, device=self._device)}
-        return pool_for(self.net, self._wanted, like, {}, exact=False)
+        return pool_for(self.net, self._wanted, like)
 
     def _fits(self, x: Any) -> bool:
         return (
@@ -149,10 +148,6 @@ class NetProgram:
 def program(net: Net, batch: int) -> NetProgram:
     """What ``net.program(...)`` does; see there."""
     return NetProgram(net, batch)
-
-
-def _starts(parts: list[int]) -> list[int]:
-    return [sum(parts[:number]) for number in range(len(parts))]
 
 
 def _told(thing: Any) -> str:

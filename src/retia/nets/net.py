@@ -81,12 +81,20 @@ class Net(NetVerbs, ABC):
     @property
     def inputs(self) -> dict[str, Port]:
         """The input ports by name."""
-        return {name: self._port(name, ("", name), "input") for name in self.wiring.inputs}
+        return dict(self._ports[0])
 
     @property
     def outputs(self) -> dict[str, Port]:
         """The output ports by name."""
-        return {name: self._port(name, value, "output") for name, value in self.wiring.outputs.items()}
+        return dict(self._ports[1])
+
+    @cached_property
+    def _ports(self) -> tuple[dict[str, Port], dict[str, Port]]:
+        wiring = self.wiring
+        return (
+            {name: self._port(name, ("", name), "input") for name in wiring.inputs},
+            {name: self._port(name, value, "output") for name, value in wiring.outputs.items()},
+        )
 
     def _port(self, name: str, value: Value, side: str) -> Port:
         codec: Codec | None = None
@@ -357,7 +365,10 @@ def _rebuild(text: str, arrays: Mapping[str, Any]) -> Net:
 
 def missing_arrays(net: Net) -> None:
     """Raise the one error of a net that is computed with before its arrays are there."""
+    if "_complete" in net.__dict__:
+        return
     missing = [path for path in net.array_shapes() if path not in net.arrays]
+    net.__dict__.update({} if missing else {"_complete": True})
     if missing:
         raise ArraysError(
             f"This net has no arrays yet: {', '.join(missing[:4])}{'...' if len(missing) > 4 else ''}.",
