@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from retia._torch import torch
 from retia.engine.walk import Run, walk_values
+from retia.errors import TrainingError
 from retia.metrics.examples import Batch
 from retia.nets.net import Net
 from retia.nets.wiring import Node, Value, join
@@ -102,6 +103,26 @@ class Frozen:
         widest = max(bytes_of(self.likes[value]) for node in nodes for value in node.outputs)
         likes = {value: self.likes[value] for value in values}
         return Cut(likes, tuple(nodes), _ports(net, read), _ports(net, still_read), widest)
+
+
+def refuse_idle(step: Step) -> None:
+    """Make sure that there is something to train.
+
+    Raises:
+        TrainingError: the loss reads no array that moves.
+    """
+    nodes, _ = reached(step.net, step.objective.wanted)
+    moved = set(step.learned)
+    if any(join(node.key, name) in moved for node in nodes for name in node.layer.owns()):
+        return
+    if not step.paces.of:
+        raise TrainingError("The net has no arrays to train.", fix="rt.measure(net, data) judges it as it is")
+    raise TrainingError(
+        f"The loss ({step.objective.name}) reads no array that is trained.",
+        fix="rates above 0 for layers that it reads",
+        expected=[join(node.key, name) for node in nodes for name in node.layer.owns()],
+        got=step.learned,
+    )
 
 
 def find_frozen(step: Step, arrays: Mapping[str, Tensor], one: Batch) -> Frozen:
