@@ -16,7 +16,7 @@ from retia.nets import Net
 from retia.sources import Data
 from retia.training import Training, optimizers
 from retia.training import train as train_net
-from retia.training.loop import INTERRUPTED
+from retia.training.interrupt import INTERRUPTED
 from retia.zoo import small
 
 _figure: Any = Late("matplotlib.figure", extra="plots")

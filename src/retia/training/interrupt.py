@@ -7,6 +7,9 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+INTERRUPTED = "interrupted"
+"""Why a training ended that somebody ended so."""
+
 
 class Interrupt:
     """Catches SIGINT while it is entered; elsewhere than in the main thread it does nothing.

@@ -6,8 +6,9 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, overload
 
 from retia._torch import torch
 from retia.engine.devices import fits, read_device
@@ -18,13 +19,15 @@ from retia.metrics.examples import Batch, Examples
 from retia.metrics.totals import Counts
 from retia.nets.net import Net
 from retia.nets.settings import choice, whole
-from retia.sources.order import order
 from retia.training.diagnosis import diverged
-from retia.training.interrupt import Interrupt
+from retia.training.frozen import refuse_idle, resting
+from retia.training.interrupt import INTERRUPTED, Interrupt
 from retia.training.judge import Judge
 from retia.training.kept import read_cache, with_kept
+from retia.training.many import Asked, pairs_of, train_many
+from retia.training.optimizer import Optimizer
 from retia.training.optimizers import read_optimizer
-from retia.training.prepare import Prepared, prepare
+from retia.training.prepare import Prepared, batches, prepare
 from retia.training.progress import Progress
 from retia.training.rates import read_rates
 from retia.training.result import Training
@@ -36,8 +39,6 @@ if TYPE_CHECKING:
 
 JUDGED = 4
 """Validation takes so many training batches at once: no gradients stand in memory."""
-
-INTERRUPTED = "interrupted"
 
 ELSEWHERE = {
     "lr": "the learning rate belongs to the optimizer, optimizer=rt.Adam(1e-3)",
@@ -52,6 +53,37 @@ ELSEWHERE = {
 LATER = ("checkpoint", "resume", "look")
 
 
+@overload
+def train(
+    net: Net,
+    data: Any,
+    *,
+    validation: Any = None,
+    epochs: int = 5,
+    batch_size: int = 64,
+    optimizer: Optimizer | str | None = None,
+    loss: Any = None,
+    seed: int = 0,
+    device: Any = None,
+    engine: str = "auto",
+    progress: bool | None = None,
+    rates: Mapping[str, float] | None = None,
+    cache: bool | str | os.PathLike[str] = True,
+    on_epoch: Callable[[Mapping[str, Any]], Any] | None = None,
+    **unknown: Any,
+) -> Training: ...
+
+
+@overload
+def train(
+    net: Net, data: Any, *, seed: Sequence[int], optimizer: Any = None, **how: Any
+) -> list[Training]: ...
+
+
+@overload
+def train(net: Net, data: Any, *, optimizer: list[Any], **how: Any) -> list[Training]: ...
+
+
 def train(
     net: Net,
     data: Any,
@@ -61,7 +93,7 @@ def train(
     batch_size: int = 64,
     optimizer: Any = None,
     loss: Any = None,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     device: Any = None,
     engine: str = "auto",
     progress: bool | None = None,
@@ -72,7 +104,7 @@ def train(
     resume: Any = None,
     look: Any = None,
     **unknown: Any,
-) -> Training:
+) -> Training | list[Training]:
     """Train a net. It is not changed; the trained one is ``run.net``.
 
     Args:
@@ -84,12 +116,16 @@ def train(
             fraction, each label getting its share; or data, also as a pair.
         epochs: at least 0, how often each example is seen.
         batch_size: at least 1, examples a step.
-        optimizer: ``rt.Adam(1e-3)`` by default; a value or a name.
+        optimizer: ``rt.Adam(1e-3)`` by default; a value or a name. A list trains one net with each, as a
+            list of seeds does; with both, one net for each pair.
         loss: None (from the output's codec: classes cross-entropy, booleans binary cross-entropy, numbers
             squared error; without codec by the ending), a name, a function of outputs and targets, a pair
             of these with a weight, or a dict by output port. A function is recorded once when the engine
             is a program; one that does something else at every call is found out and walked.
-        seed: 0..2**63 - 1, of everything random: new arrays, the validation part, the order, dropout.
+        seed: 0..2**63 - 1, of everything random: new arrays, the validation part, the order, dropout. A
+            list, or ``range(8)``, trains one net with each, as if alone: small nets all at once, as one
+            program; ``run.settings["engine"]`` tells. One that diverges stays as it was, its ``why`` tells,
+            and the others go on.
         device: ``"cpu"``, ``"cuda"``, ...; by default a GPU of CUDA where there is one.
         engine: ``"program"``, the whole step as one flat program; ``"walk"``, layer by layer, for looking
             for faults; ``"auto"``, the program where there are steps enough to repay its planning;
@@ -103,10 +139,11 @@ def train(
             runs too, by the content of layers and examples (it may be deleted at any time); False to compute
             the whole net in every step.
         on_epoch: called with every epoch's entry of the history; if it answers "stop", training ends there.
+            With many nets, entries have the ``seed`` too, and each net ends by itself.
         checkpoint, resume, look: not there yet.
     Returns:
         The training: ``.net``, ``.last``, ``.history``, ``.plot()``. Ctrl-C ends it after the step at hand,
-        with what there is.
+        with what there is. With a list of seeds or optimizers, a list of trainings in its order.
     Raises:
         ArgumentError: an argument out of its range. TrainingError: a loss that cannot suit the net, or one
             that became infinite or NaN (then ``error.run`` is what there is). DataError, CodecError: data
@@ -127,19 +164,28 @@ def train(
         raise ArgumentError(f"train: the first argument is a net; got {net!r}.", got=net)
     epochs = whole(0)("train: epochs", epochs)
     batch_size = whole(1)("train: batch_size", batch_size)
-    seed = whole(0, 2**63 - 1)("train: seed", seed)
     engine = choice("auto", "program", "compile", "walk")("train: engine", engine)
     keeping = read_cache(cache)
-    chosen = read_optimizer(optimizer)
     place = read_device(device)
-    prepared = prepare(net, data, validation, loss, seed, place)
-    step = Step(prepared.net, prepared.objective, chosen, seed, read_rates(prepared.net, rates))
+    pairs = pairs_of(seed, optimizer)
+    if pairs is not None:
+        same: dict[str, Any] = {"loss": loss, "rates": rates, "epochs": epochs, "batch_size": batch_size}
+        same |= {"engine": engine, "progress": progress}
+        alone = partial(train, net, **same, device=place, cache=cache)
+        asked = Asked(net, data, validation, **same, device=place, on_epoch=on_epoch, alone=alone, loop=Loop)
+        return train_many(asked, pairs)
+    number: int = whole(0, 2**63 - 1)("train: seed", seed)
+    chosen = read_optimizer(optimizer)
+    prepared = prepare(net, data, validation, loss, number, place)
+    step = Step(prepared.net, prepared.objective, chosen, number, read_rates(prepared.net, rates))
 
     def trial(size: int) -> None:  # the state does not stand twice, so what fits here fits there
         rows = torch.arange(size) % len(prepared.train)
         arrays = {path: tensor.to(place) for path, tensor in prepared.net.arrays.items()}
         step.pull(arrays, prepared.train.batch(rows), 0)
 
+    if epochs:
+        refuse_idle(step)
     with steady():
         prepared = with_kept(prepared, step, epochs, keeping)
     with steady(), fits(batch_size, trial):
@@ -177,6 +223,7 @@ class Loop:
         self.best: Mapping[str, Tensor] = ready.net.arrays
         self.finished: Mapping[str, Tensor] = ready.net.arrays
         self.finished_count = -1
+        self.resting = resting(ready.net, step.paces)
         self.best_epoch = 0
         self.epoch, self.begun = 0, 0.0
         self.total, self.done = 0.0, 0
@@ -272,17 +319,14 @@ class Loop:
         return ""
 
     def rows(self, epoch: int) -> list[Tensor]:
-        """The batches of an epoch. A last one of one example joins its neighbour where the batch is mixed."""
-        rows = [*torch.split(order(len(self.ready.train), self.step.seed, epoch - 1), self.batch_size)]
-        mixed = any(layer.mixes_batch for _, layer in self.ready.net.layers())
-        if mixed and len(rows) > 1 and len(rows[-1]) == 1:
-            rows[-2:] = [torch.cat(rows[-2:])]
-        return rows
+        """The batches of an epoch."""
+        return batches(self.ready, self.step.seed, epoch, self.batch_size)
 
     def _judge(self, epoch: int) -> dict[str, float]:
         """Loss and accuracy of the validation part."""
         held_out = self.ready.validation
-        assert self.judge is not None and held_out is not None
+        assert self.judge is not None
+        assert held_out is not None
         where = f"validation after epoch {epoch}"
 
         def fault(batch: Batch, loss: float) -> TrainingError:
@@ -298,7 +342,9 @@ class Loop:
     def keep(self, entry: dict[str, Any]) -> None:
         """Put an epoch into the history, and its arrays by if they are the best so far."""
         self.history.append(entry)
-        self.finished = {path: row_major(tensor) for path, tensor in self.state.arrays.items()}
+        own, rest = self.ready.net.arrays, self.resting
+        moved = {path: row_major(each) for path, each in self.state.arrays.items() if path not in rest}
+        self.finished = {**own, **moved}
         self.finished_count = self.state.count
         lowest = min((past["val_loss"] for past in self.history[:-1] if "val_loss" in past), default=math.inf)
         if entry.get("val_loss", -math.inf) < lowest:

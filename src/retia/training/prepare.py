@@ -20,6 +20,7 @@ from retia.nets.net import Net
 from retia.nets.outer import with_specs
 from retia.nets.ports import Port, Spec
 from retia.sources.dataset import Data
+from retia.sources.order import order
 from retia.sources.reading import data as read_data
 
 if TYPE_CHECKING:
@@ -65,6 +66,21 @@ def prepare(net: Net, data: Any, validation: Any, loss: Any, seed: int, device: 
         Examples(net, held_out, lower, device) if held_out is not None else None,
         chosen,
     )
+
+
+def batches(ready: Prepared, seed: int, epoch: int, size: int) -> list[Tensor]:
+    """The batches of an epoch, as rows. A last one of one example joins its neighbour where layers mix them.
+
+    Args:
+        seed: of the order.
+        epoch: from 1.
+        size: of a batch.
+    """
+    rows = [*torch.split(order(len(ready.train), seed, epoch - 1), size)]
+    mixed = any(layer.mixes_batch for _, layer in ready.net.layers())
+    if mixed and len(rows) > 1 and len(rows[-1]) == 1:
+        rows[-2:] = [torch.cat(rows[-2:])]
+    return rows
 
 
 def parts_of(data: Data, validation: Any, seed: int) -> tuple[Data, Data | None, str]:

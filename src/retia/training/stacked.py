@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from retia._torch import torch
@@ -21,7 +21,8 @@ from retia.engine.process import threads_for
 from retia.engine.rewrite import rewritten
 from retia.engine.rules import TRAINING
 from retia.engine.stack import STACKED, stacked
-from retia.engine.trace import Fact, NotFlatError, Tape
+from retia.engine.trace import Fact, Tape
+from retia.errors import Error
 from retia.metrics.examples import Examples
 from retia.training.flat import flattened
 from retia.training.job import ARRAY, COLUMN, GRADIENT, KEY, LOSS, ROWS, UPDATE, Job
@@ -37,6 +38,10 @@ MOST = 40e6
 """A step of so many FLOPs or more gains nothing from being stacked: measured, see ``refused``."""
 
 
+class NotStackedError(Error):
+    """Nets that are trained one after another, because they cannot be stacked or it would gain nothing."""
+
+
 class Stack:
     """The program of many nets, and the state that it moves.
 
@@ -48,9 +53,10 @@ class Stack:
         sizes: how many batches of each size there will be in all.
     Attributes:
         whole: as it was given.
+        packed: its columns, on the device.
         lanes: one for each net: it walks batches of rare sizes, and knows the net's state and counts.
     Raises:
-        NotFlatError: they cannot be stacked, or it would gain nothing.
+        NotStackedError: it would gain nothing. NotFlatError: it cannot be.
     """
 
     def __init__(
@@ -64,7 +70,10 @@ class Stack:
         begin = time.perf_counter()
         self.whole = whole
         self._steps, self._numbers = steps, numbers
-        self._job = Job(steps[0], whole)
+        self._job, self._count = Job(steps[0], whole), 0
+        self.packed = resident(whole.feed, whole.device)
+        if not self.packed:
+            raise NotStackedError("the examples do not fit into memory")
         often = [size for size, times in sizes.items() if times >= REPAYS] or [max(sizes)]
         arrays = [{p: t.to(whole.device) for p, t in step.net.arrays.items()} for step in steps]
         tapes = {size: self._tape(size, arrays[0]) for size in often}
@@ -90,7 +99,7 @@ class Stack:
         one = self._job.tape(size, arrays)
         why = refused(one)
         if why:
-            raise NotFlatError(why)
+            raise NotStackedError(why)
         return rewritten(stacked(one, len(self._steps)), (*STACKED, *TRAINING))
 
     def _tell(self, work: int, begin: float) -> None:
@@ -101,31 +110,38 @@ class Stack:
 
     # Steps ----------------------------------------------------------------------------------------
 
-    def losses(self, rows: Tensor) -> list[float] | None:
-        """The losses of a batch for each net, with gradients; None for a size that is walked.
+    def losses(self, rows: Tensor, alive: Collection[int]) -> dict[int, float]:
+        """The losses of a batch for the nets that go on, by number, before their step.
 
         Args:
             rows: (nets, batch), of each net's own examples.
+            alive: the nets that go on.
         """
         stage = self._stages.get(rows.shape[1])
-        if stage is None:
-            return None
+        if stage is None:  # these have moved as well
+            return {number: self._walked(self.lanes[number], rows[number]) for number in alive}
         with torch.inference_mode():
             stage.fill(rows, self._numbers.gather(1, rows))
             stage.run()
-        found: list[float] = self._losses.tolist()
-        return found
+        found = self._losses.tolist()
+        return {number: found[number] for number in alive}
+
+    def _walked(self, lane: Walking, rows: Tensor) -> float:
+        return lane.advance(lane.examples.feed.take(rows), rows)
 
     def move(self, size: int) -> None:
-        """Move all nets by the gradients of a batch of a size."""
+        """Move all nets by what ``losses`` found in a batch of this size."""
+        self._count += 1
+        if size not in self._stages:
+            return
         with torch.inference_mode():
             if self._alike:
+                self._flat.state.memory.count = self._count - 1
                 self._flat.sweep(self._steps[0].optimizer)
             for step, lane, groups in zip(self._steps, self.lanes, self._groups, strict=True):
-                lane.state.count += 1
-                lane.state.memory.count += 1
+                lane.state.count = lane.state.memory.count = self._count
                 for group in [] if self._alike else groups:
-                    group.count = lane.state.memory.count
+                    group.count = self._count
                     step.optimizer.sweep(group)
                 for port in lane.counts.right:
                     every = self._job.decisions[port, size]
@@ -188,9 +204,8 @@ class _Stage:
         read = {ref.number for call in tape.calls for ref in call.refs()}
         used = [name for name, ref in tape.inputs.items() if ref.number in read]
         places = {name: stack.place(name, tape.fact(ref)) for name, ref in tape.inputs.items()}
-        packed = resident(stack.whole.feed, device)
         columns = [name for name in used if name.startswith(COLUMN)]
-        self._columns = [(packed[n.removeprefix(COLUMN)], places[n].flatten(0, 1)) for n in columns]
+        self._columns = [(stack.packed[n.removeprefix(COLUMN)], places[n].flatten(0, 1)) for n in columns]
         self._keys = [(name.removeprefix(KEY), places[name]) for name in used if name.startswith(KEY)]
         self._rows = places[ROWS] if ROWS in used else None
         few = torch.zeros(len(stack.lanes), size, dtype=torch.int64)

@@ -1,0 +1,341 @@
+"""Many nets of one expression at once: other seeds, other learning rates.
+
+They are trained as one stacked program where that is quicker, else one after another; ``settings`` says
+which and why. Either way each is trained as if it were alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from retia._late import numpy as np
+from retia._torch import torch
+from retia.engine.devices import program_on
+from retia.engine.process import steady
+from retia.engine.trace import NotFlatError
+from retia.errors import ArgumentError, TrainingError
+from retia.metrics.examples import Examples, whole_targets
+from retia.metrics.objective import aims_of, objective
+from retia.nets.net import Net
+from retia.nets.settings import whole
+from retia.sources.dataset import Data
+from retia.sources.reading import data as read_data
+from retia.training.interrupt import INTERRUPTED, Interrupt
+from retia.training.optimizer import Optimizer
+from retia.training.optimizers import read_optimizer
+from retia.training.prepare import Prepared, batches, fit, parts_of
+from retia.training.progress import Progress
+from retia.training.rates import read_rates
+from retia.training.result import Training
+from retia.training.runner import REPAYS
+from retia.training.stacked import NotStackedError, Stack
+from retia.training.step import Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from retia.training.loop import Loop
+
+Pair: TypeAlias = "tuple[int, Optimizer]"
+"""What one of the nets has for itself: a seed and an optimizer."""
+_seed = whole(0, 2**63 - 1)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What ``train`` was asked for, the same for all nets.
+
+    Attributes:
+        net, data, validation, loss, rates, epochs, batch_size, engine, progress, on_epoch: as there.
+        device: where to train.
+        alone: trains one net on ``data`` with ``seed=``, ``optimizer=`` and ``on_epoch=``.
+        loop: makes the loop of one net whose runner is there.
+    """
+
+    net: Net
+    data: Any
+    validation: Any
+    loss: Any
+    rates: Mapping[str, float] | None
+    epochs: int
+    batch_size: int
+    engine: str
+    progress: bool | None
+    on_epoch: Callable[[Mapping[str, Any]], Any] | None
+    device: torch.device
+    alone: Callable[..., Training]
+    loop: Callable[..., Loop]
+
+    def heard(self, seed: int) -> Callable[[Mapping[str, Any]], Any] | None:
+        """What is called after the epochs of one net: its entries say whose they are."""
+        tell = self.on_epoch
+        return None if tell is None else lambda entry: tell({**entry, "seed": seed})
+
+
+def pairs_of(seed: Any, optimizer: Any) -> list[Pair] | None:
+    """The seed and the optimizer of each net; None where both are given for one.
+
+    Raises:
+        ArgumentError: there are none, or lists of different lengths, or one is no seed or optimizer.
+    Example:
+        >>> import retia as rt
+        >>> pairs_of([0, 1], "sgd")
+        [(0, SGD()), (1, SGD())]
+        >>> pairs_of(0, None)
+    """
+    seeds, optimizers = _several(seed), _several(optimizer)
+    if seeds is None and optimizers is None:
+        return None
+    count = len(seeds if seeds is not None else optimizers or ())
+    for name, given in (("seed", seeds), ("optimizer", optimizers)):
+        if given == []:
+            raise ArgumentError(f"train: {name} is an empty list, so there is nothing to train.", got=given)
+        if given is not None and len(given) != count:
+            raise ArgumentError(
+                f"train: {count} seeds, but {len(given)} optimizers.",
+                fix="one optimizer for each seed, or one for all",
+                expected=count,
+                got=len(given),
+            )
+    chosen = [read_optimizer(each) for each in (optimizers or [optimizer] * count)]
+    return [
+        (_seed("train: seed", each), how) for each, how in zip(seeds or [seed] * count, chosen, strict=True)
+    ]
+
+
+def _several(given: Any) -> list[Any] | None:
+    """What stands in a list or the like; None for a single thing."""
+    if isinstance(given, str | Optimizer) or not isinstance(given, Iterable):
+        return None
+    return [*given]
+
+
+def train_many(asked: Asked, pairs: Sequence[Pair]) -> list[Training]:
+    """Train one net for each pair, together where that is quicker."""
+    asked = replace(asked, data=read_data(asked.data))
+    if asked.validation is not None and not isinstance(asked.validation, int | float):
+        asked = replace(asked, validation=read_data(asked.validation))
+    with steady():
+        try:
+            together = _planned(asked, pairs)
+        except (NotStackedError, NotFlatError) as error:
+            return _one_by_one(asked, pairs, error.message)
+        return together.train()
+
+
+# One after another --------------------------------------------------------------------------------
+
+
+def _one_by_one(asked: Asked, pairs: Sequence[Pair], why: str) -> list[Training]:
+    runs: list[Training] = []
+    stopped = False
+    for seed, optimizer in pairs:
+        Progress(asked.progress if not stopped else False, 0, 0).note(f"seed {seed}")
+        run = _alone(asked, seed, optimizer, stopped)
+        stopped = stopped or run.why == INTERRUPTED
+        told = f"{run.settings['engine']}; one net after another: {why}"
+        runs.append(replace(run, settings={**run.settings, "engine": told}))
+    return runs
+
+
+def _alone(asked: Asked, seed: int, optimizer: Optimizer, stopped: bool) -> Training:
+    """One net; as it begins if training was stopped, and what there is if it diverged."""
+    how: dict[str, Any] = {"seed": seed, "optimizer": optimizer, "validation": asked.validation}
+    if stopped:
+        return replace(asked.alone(asked.data, **how, epochs=0, progress=False), why=INTERRUPTED)
+    try:
+        return asked.alone(asked.data, **how, on_epoch=asked.heard(seed))
+    except TrainingError as error:
+        if not isinstance(error.run, Training):
+            raise
+        return error.run
+
+
+# Together -----------------------------------------------------------------------------------------
+
+
+def _planned(asked: Asked, pairs: Sequence[Pair]) -> Together:
+    """Everything for a training of all nets at once.
+
+    Raises:
+        NotStackedError, NotFlatError: it cannot be, or would not be quicker.
+    """
+    _refuse(asked, pairs)
+    found, ready, numbers = _prepared(asked, [seed for seed, _ in pairs])
+    steps = [
+        Step(each.net, each.objective, optimizer, seed, read_rates(each.net, asked.rates))
+        for each, (seed, optimizer) in zip(ready, pairs, strict=True)
+    ]
+    if steps[0].paces.frozen:
+        raise NotStackedError("what frozen layers give is kept for each alone")
+    once = Counter(len(rows) for rows in batches(ready[0], pairs[0][0], 1, asked.batch_size))
+    sizes = {size: times * asked.epochs for size, times in once.items()}
+    if not asked.epochs or (asked.engine == "auto" and max(sizes.values()) < REPAYS):
+        raise NotStackedError("so few steps")
+    stack = Stack(steps, found, [each.train for each in ready], numbers, sizes)
+    return Together(asked, ready, stack)
+
+
+def _refuse(asked: Asked, pairs: Sequence[Pair]) -> None:
+    kind, settings = type(pairs[0][1]), pairs[0][1].settings()
+    if len(pairs) == 1:
+        raise NotStackedError("there is but one")
+    if asked.engine not in ("auto", "program"):
+        raise NotStackedError(f"engine={asked.engine!r}")
+    if not program_on(asked.device):
+        raise NotStackedError(f"every {asked.device.type} walks")
+    for _, other in pairs:
+        differ = {name for name, value in other.settings().items() if value != settings.get(name)}
+        if type(other) is not kind or differ - {"learning_rate"}:
+            raise NotStackedError("the optimizers differ in more than the learning rate")
+
+
+def _prepared(asked: Asked, seeds: Sequence[int]) -> tuple[Examples, list[Prepared], Tensor]:
+    """All examples, packed once; each net's own training; its examples' numbers among all."""
+    data: Data = asked.data.train
+    parts = {seed: parts_of(asked.data, asked.validation, seed) for seed in seeds}
+    aims = aims_of(asked.net, asked.loss)
+    fitted = {seed: fit(asked.net, train, aims) for seed, (train, _, _) in parts.items()}
+    first = fitted[seeds[0]]
+    if any(net != first for net in fitted.values()):
+        raise NotStackedError("the codecs learn something else from each seed's part")
+    if len({len(train) for train, _, _ in parts.values()}) > 1:
+        raise NotStackedError("the seeds' parts are of different sizes")
+    targets = whole_targets(first, data, aims)
+    nets = {seed: first.init(seed) for seed in parts}
+    aim = {seed: objective(net, asked.loss, targets) for seed, net in nets.items()}
+    every = Examples(first, data, aim[seeds[0]], asked.device)
+    every.check_all()
+    others: dict[int, Examples] = {}
+
+    def examples(part: Data, split: bool, seed: int) -> Examples:
+        if part is data:
+            return every
+        if split:
+            return every.part(part, numbers_in(part, data))
+        if id(part) not in others:
+            others[id(part)] = Examples(first, part, aim[seed], asked.device)
+        return others[id(part)]
+
+    ready = {}
+    for seed, (train, held_out, chosen) in parts.items():
+        split = train is not data
+        judged = None if held_out is None else examples(held_out, split, seed)
+        ready[seed] = Prepared(nets[seed], aim[seed], examples(train, split, seed), judged, chosen)
+    numbers = {seed: numbers_in(train, data) for seed, (train, _, _) in parts.items()}
+    return every, [ready[seed] for seed in seeds], torch.stack([numbers[seed] for seed in seeds])
+
+
+def numbers_in(part: Data, data: Data) -> Tensor:
+    """Which examples of a set a part of it has."""
+    if part is data:
+        return torch.arange(len(data))
+    rows = np.asarray(data.rows)
+    order = np.argsort(rows, kind="stable")
+    return torch.from_numpy(order[np.searchsorted(rows, np.asarray(part.rows), sorter=order)])
+
+
+class Together:
+    """Trains nets whose step is one program.
+
+    Args:
+        asked: by the user.
+        ready: each net's training.
+        stack: the program.
+    """
+
+    def __init__(self, asked: Asked, ready: Sequence[Prepared], stack: Stack) -> None:
+        self._asked, self._ready, self._stack = asked, ready, stack
+        self._loops: list[Loop] = []
+        for each, lane in zip(ready, stack.lanes, strict=True):
+            told = asked.heard(lane.step.seed)
+            how = (asked.epochs, asked.batch_size, asked.engine, told, lane)
+            self._loops.append(asked.loop(each, lane.step, *how))
+        self._alive = {*range(len(ready))}
+        self._runs: dict[int, Training] = {}
+
+    def train(self) -> list[Training]:
+        """Train until the end; one training for each net."""
+        torch.set_num_threads(self._stack.lanes[0].threads)
+        why = f"all {self._asked.epochs} epochs done"
+        count = len(self._ready[0].train)
+        with Interrupt() as stop, Progress(self._asked.progress, self._asked.epochs, count) as shown:
+            try:
+                for epoch in range(1, self._asked.epochs + 1):
+                    self._epoch(epoch, stop, shown)
+                    if stop.asked or not self._alive:
+                        break
+            except KeyboardInterrupt:
+                if stop.asked:
+                    raise
+                why = INTERRUPTED
+        why = INTERRUPTED if stop.asked else why
+        return [self._runs.get(number) or loop.result(why) for number, loop in enumerate(self._loops)]
+
+    def _epoch(self, epoch: int, stop: Interrupt, shown: Progress) -> None:
+        for number in self._alive:
+            self._loops[number].begin(epoch)
+        for rows in self._batches(epoch):
+            self._step(rows, shown)
+            if stop.asked or not self._alive:
+                return
+            if shown.is_due():
+                loops = [self._loops[number] for number in self._alive]
+                shown.batch(epoch, loops[0].done, self._mean([loop.so_far() for loop in loops]))
+        entries = self._entries(time.perf_counter(), shown)
+        if entries:
+            shown.epoch({"epoch": epoch, **self._mean([*entries.values()])})
+        for number, entry in entries.items():
+            loop = self._loops[number]
+            why = loop.told_to_stop(entry)
+            if why:
+                self._out(number, loop.result(why))
+
+    def _batches(self, epoch: int) -> Iterable[Tensor]:
+        """The batches of an epoch, (nets, batch) each."""
+        for rows in zip(*(loop.rows(epoch) for loop in self._loops), strict=True):
+            yield torch.stack(rows)
+
+    def _step(self, rows: Tensor, shown: Progress) -> None:
+        """One step of all nets."""
+        for number, loss in self._stack.losses(rows, sorted(self._alive)).items():
+            try:
+                self._loops[number].add(rows[number], loss)
+            except TrainingError as error:
+                self._fail(number, error, shown)
+        self._stack.move(rows.shape[1])
+
+    def _entries(self, trained: float, shown: Progress) -> dict[int, dict[str, Any]]:
+        """What there is to tell of an epoch, by net; it is kept."""
+        entries = {}
+        for number in sorted(self._alive):
+            try:
+                entries[number] = self._loops[number].end(trained)
+            except TrainingError as error:
+                self._fail(number, error, shown)
+            else:
+                self._loops[number].keep(entries[number])
+        return entries
+
+    def _mean(self, entries: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """One line for all: means, but the speeds added up."""
+        told: dict[str, float] = {"nets": len(entries)}
+        for name in entries[0]:
+            if name not in ("epoch", "rate"):
+                total = sum(entry[name] for entry in entries)
+                told[name] = total if name == "examples_per_second" else total / len(entries)
+        return told
+
+    def _fail(self, number: int, error: TrainingError, shown: Progress) -> None:
+        """Leave a net as it was before its loss was not finite; the others go on."""
+        assert isinstance(error.run, Training)
+        shown.note(f"seed {self._stack.lanes[number].step.seed}: {error.message}")
+        self._out(number, error.run)
+
+    def _out(self, number: int, run: Training) -> None:
+        self._alive.discard(number)
+        self._runs[number] = run
