@@ -227,3 +227,44 @@ def test_no_gradient_is_computed_that_nobody_needs(rates, products):
     names = [call.op._schema.name for call in tape.calls]
     assert names.count("aten::addmm") == 3
     assert names.count("aten::mm") == products
+
+
+@pytest.mark.parametrize("trained", ["head", "stem", "stem+head"])
+def test_frozen_layers_amid_trained_ones_are_constants_of_the_program(trained):
+    def unit(n):
+        return rt.Chain(rt.Conv2d(n, 3, padding="same", bias=False), rt.BatchNorm(), rt.ReLU())
+
+    net = rt.Chain(
+        drop=rt.Dropout(0.1), stem=unit(3), body=rt.Chain(unit(6), rt.MaxPool2d(2), unit(8)),
+        head=rt.Chain(rt.GlobalAvgPool(), rt.Linear(2)), input=(3, 8, 8),
+    ).init(seed=1)  # fmt: skip
+    moved = {p: torch.rand(t.shape) + 0.5 for p, t in net.arrays.items() if "running" in p}
+    net = net.with_arrays(moved)
+    draw = np.random.default_rng(0)
+    data = draw.normal(size=(32, 3, 8, 8)).astype("float32"), draw.normal(size=(32, 2)).astype("float32")
+    rates = {**dict.fromkeys(trained.split("+"), 1), "*": 0}
+    runs = [
+        rt.train(
+            net,
+            data,
+            rates=rates,
+            epochs=10,
+            batch_size=8,
+            optimizer=rt.SGD(0.02),
+            engine=engine,
+            progress=False,
+        )
+        for engine in ("walk", "program")
+    ]
+    for path, array in net.arrays.items():
+        walked, flowed = (run.last.arrays[path].double() for run in runs)
+        assert float((walked - flowed).norm()) <= 1e-5 * float(walked.norm()) + 1e-7
+        moves = path.startswith(tuple(trained.split("+")))
+        assert [torch.equal(run.last.arrays[path], array) for run in runs] == [not moves, not moves]
+    step = step_of(net, rates)
+    examples = Examples(net, rt.data(data), step.objective, torch.device("cpu"))
+    tape = Job(step, examples).tape(8, net.arrays)
+    read = {name.removeprefix("array:") for name in tape.inputs if name.startswith("array:")}
+    assert read == {path for path in net.arrays if path.startswith(tuple(trained.split("+")))}
+    norms = [call for call in tape.calls if call.op._schema.name == "aten::native_batch_norm"]
+    assert len(norms) < 3

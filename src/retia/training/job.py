@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.engine import draws, rules
+from retia.engine.folding import FOLDING
 from retia.engine.rewrite import rewritten
 from retia.engine.trace import NotFlatError, Tape, record
 from retia.engine.walk import Run, asks, walk_values
 from retia.metrics.examples import Batch, Examples
 from retia.metrics.totals import Counts
 from retia.nets.wiring import Value
+from retia.training.frozen import resting
 from retia.training.step import Step
 
 if TYPE_CHECKING:
@@ -99,7 +101,10 @@ class Job:
         tape = record(self, inputs)
         if self.step.objective.has_functions and str(tape) != str(record(self, inputs)):
             raise NotFlatError("the loss function does something else at every call", fix='engine="walk"')
-        return rewritten(tape, rules.TRAINING)
+        rest = resting(self.step.net, self.step.paces)
+        for path in rest:  # as constants they can be folded into each other
+            tape.constants[tape.inputs.pop(ARRAY + path).number] = arrays[path]
+        return rewritten(rewritten(tape, FOLDING) if rest else tape, rules.TRAINING)
 
     def key(self, path: str, count: int) -> tuple[int, int]:
         """The key of a layer's draws in a step."""
