@@ -68,6 +68,9 @@ def call(
 
 def _pieces(net: Net, thing: Any, many: bool | None, size: int) -> Iterator[Intake]:
     """What was handed over, encoded piece by piece, so that a long list never stands in memory whole."""
+    if isinstance(thing, torch.Tensor):
+        yield intake(net, thing, many)
+        return
     ports = net.inputs
     given = by_port(ports, thing)
     if len(given) == 1 and many is not False:

@@ -40,7 +40,7 @@ class Intake:
     lengths: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(next(iter(self.values.values()))) if self.values else 1
+        return next(iter(self.values.values())).shape[0] if self.values else 1
 
 
 def intake(net: Net, thing: Any, many: bool | None = None) -> Intake:
@@ -53,6 +53,8 @@ def intake(net: Net, thing: Any, many: bool | None = None) -> Intake:
     Raises:
         CodecError: it cannot be encoded. ShapeError: it has another shape than the port.
     """
+    if isinstance(thing, torch.Tensor) and (ready := _as_it_is(net, thing, many)) is not None:
+        return ready
     taken = Intake(many=many)
     ports = net.inputs
     kind, device = float_kind(net), device_of(net)
@@ -71,6 +73,31 @@ def intake(net: Net, thing: Any, many: bool | None = None) -> Intake:
     if taken.lengths and len(taken):
         check_lengths(net, {name: int(each.min()) for name, each in taken.lengths.items()})
     return taken
+
+
+def _as_it_is(net: Net, tensor: Tensor, many: bool | None) -> Intake | None:
+    """A tensor that is what the only port takes, so that nothing is to be done; else None."""
+    if "_port_alone" not in net.__dict__:
+        net.__dict__["_port_alone"] = _port_alone(net)
+    alone = net.__dict__["_port_alone"]
+    if alone is None or tensor.dtype is not alone[2] or tensor.device != alone[3]:
+        return None
+    name, shape, got = alone[0], alone[1], tensor.shape
+    if many is not False and got[1:] == shape and len(got) > len(shape):
+        return Intake({name: tensor.detach().contiguous()}, True)
+    if many is not True and got == shape:
+        return Intake({name: tensor.detach().unsqueeze(0).contiguous()}, False)
+    return None
+
+
+def _port_alone(net: Net) -> tuple[str, Any, torch.dtype, torch.device] | None:
+    """Name, shape, type and device of the only input, where it has no codec and nothing is open."""
+    port = next(iter(net.inputs.values())) if len(net.inputs) == 1 else None
+    if port is None or port.codec is not None or port.shape is None:
+        return None
+    if not all(isinstance(size, int) for size in port.shape):
+        return None
+    return port.name, port.shape, torch.int64 if port.kind == "int" else float_kind(net), device_of(net)
 
 
 def by_port(ports: Mapping[str, Port], thing: Any) -> dict[str, Any]:

@@ -54,6 +54,15 @@ def forms(op: Any) -> tuple[Form, ...]:
     return (Form(direct, outs, True), plain)
 
 
+@lru_cache(maxsize=1024)
+def direct(op: Any) -> Callable[..., Any]:
+    """The cheapest way to call an overload that places its results; it may refuse with a ``TypeError``."""
+    if op is torch.ops.aten.view.default:
+        return torch.Tensor.view
+    ways = forms(op)
+    return ways[0].function if ways and ways[0].bound else op
+
+
 def _variant(op: Any) -> Any:
     """The overload that takes the same arguments and the memory for the results."""
     wanted = [(argument.name, str(argument.type)) for argument in op._schema.arguments]
@@ -76,13 +85,9 @@ def bound(name: str) -> Any:
     return None
 
 
-def set_gradients(on: bool) -> None:
-    """Whether PyTorch records derivatives in this thread from now on, at the least cost."""
-    _switch()(on)
-
-
 @lru_cache(maxsize=1)
-def _switch() -> Callable[[bool], Any]:
+def gradient_switch() -> Callable[[bool], Any]:
+    """What sets whether PyTorch records derivatives in this thread from now on, at the least cost."""
     return getattr(torch._C, "_set_grad_enabled", torch.set_grad_enabled)
 
 
@@ -181,6 +186,6 @@ def _strides(tensor: Tensor) -> list[int]:
 
 
 __all__ = [
-    "Form", "FusedConvolution", "bound", "forms", "fused_adam", "fused_adamw", "fused_convolution",
-    "is_dense", "overlap", "same_place", "set_gradients",
+    "Form", "FusedConvolution", "bound", "direct", "forms", "fused_adam", "fused_adamw", "fused_convolution",
+    "gradient_switch", "is_dense", "overlap", "same_place",
 ]  # fmt: skip

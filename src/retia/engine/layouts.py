@@ -121,6 +121,8 @@ def adapted(
         The form, the arguments, where the results go, and copies to make before: (to, from).
     """
     name, args = op._schema.name, [*args]
+    if form.bound and name == "aten::clamp_min" and args[0] is outs[0] and args[1] == 0:
+        return Form(bound("relu_"), (), True), args[:1], [], []  # the same kernel, found at less cost
     if form.bound and name in WITH_NUMBERS:
         args[1] = _as_tensor(args[0], args[1])
     if name in SOFTMAX and _turned([args[0], *outs], args[1]):

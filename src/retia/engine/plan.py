@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.engine.buffers import Pool
-from retia.engine.kernels import Form, forms, is_dense, overlap, same_place
+from retia.engine.kernels import Form, direct, forms, is_dense, overlap, same_place
 from retia.engine.layouts import CONVOLUTIONS, adapted, channels_last, is_picture, layout
 from retia.engine.lives import Lives
 from retia.engine.source import Source
@@ -199,7 +199,7 @@ class Planner:
     def _view(self, call: Call) -> None:
         source = self.slots[_viewed(call).number]
         args, kwargs = self._given(call)
-        op = torch.ops.aten.view.default if call.op._schema.name == UNSAFE_VIEW else call.op
+        op = direct(torch.ops.aten.view.default if call.op._schema.name == UNSAFE_VIEW else call.op)
         try:
             found = op(*args, **kwargs)
         except RuntimeError:  # the layout that was chosen cannot be seen so
@@ -291,14 +291,19 @@ class Planner:
     def _as_it_is(self, call: Call) -> None:
         """Call as it was recorded; its results stand where PyTorch puts them, or where they stood before."""
         args, kwargs = self._given(call)
-        found = call.op(*args, **kwargs)
+        op = direct(call.op)
+        try:
+            found = op(*args, **kwargs)
+        except TypeError:  # its Python name takes other arguments
+            op = call.op
+            found = op(*args, **kwargs)
         several = isinstance(found, list | tuple)
         results = found if several else (found,)
         old = {ref.number for ref in call.written()}
         if old and not set(call.made()) - set(call.written()):
-            self.source.call(call.op, args, kwargs, [])
+            self.source.call(op, args, kwargs, [])
             return
-        self.source.call(call.op, args, kwargs, results, several=several)
+        self.source.call(op, args, kwargs, results, several=several)
         for ref, tensor in zip(call.results, results, strict=True):
             if ref is None or ref.number in old:
                 continue

@@ -136,8 +136,8 @@ class Programs:
 
 def programs_of(net: Net) -> Programs:
     """The programs of a net."""
-    found: Programs = net.__dict__.setdefault("_programs", Programs())
-    return found
+    found: Programs | None = net.__dict__.get("_programs")
+    return net.__dict__.setdefault("_programs", Programs()) if found is None else found
 
 
 def values_of(
@@ -155,7 +155,7 @@ def values_of(
     Args:
         most: examples at once; by default so many that caches hold the net's largest value.
     """
-    rows = len(next(iter(inputs.values()))) if inputs else 1
+    rows = next(iter(inputs.values())).shape[0] if inputs else 1
     sizes = {name: int(each.max()) for name, each in lengths.items()} if rows else {}
     small = 0 < 4 * _largest(net, sizes) * rows <= SMALL
     if small and (most is None or rows <= most):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from retia._torch import torch
 from retia.engine.folding import FOLDING, FUSING, is_fragile
-from retia.engine.kernels import set_gradients
+from retia.engine.kernels import gradient_switch
 from retia.engine.plan import Planner, Program
 from retia.engine.rewrite import Rule, rewritten
 from retia.engine.rules import EXACT
@@ -80,7 +80,7 @@ class ValuesProgram:
             self.program = self._planned(tape, FUSING, given)
             if self._is_fragile:
                 self._tape = tape
-        self._run = self.program.run
+        self._run, self._switch = self.program.run, gradient_switch()
         self.bytes = self.program.bytes + self._own(arrays)
 
     def __call__(
@@ -99,15 +99,15 @@ class ValuesProgram:
 
     def run(self, *given: Tensor) -> tuple[Tensor, ...]:
         """The values in order, of inputs and lengths in order."""
-        before = torch.is_grad_enabled()
-        set_gradients(False)
+        before, switch = torch.is_grad_enabled(), self._switch
+        switch(False)
         try:
-            given = tuple(each.contiguous() for each in given)
+            given = tuple([each.contiguous() for each in given])
             if self._tape is not None and not all(map(_is_tame, given)):
                 return self._run_carefully(given)
             return self._run(*given)  # type: ignore[no-any-return]
         finally:
-            set_gradients(before)
+            switch(before)
 
     def _run_carefully(self, given: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """What fused kernels make a number of, computed by kernels that keep it NaN."""
