@@ -149,27 +149,32 @@ def programs(job: Job, inputs: Tensors, table: Sequence[Rule] = rules.TRAINING) 
 
 NEAR = {torch.float64: 1e-10, torch.float32: 1e-5}
 """Norm of the difference over the norm, by type."""
-FLOOR = 1e-3
-"""A tensor this small beside the greatest of an answer is a sum that should be nothing, so all is error."""
+FLOOR = 0.1
+"""How near, in parts of the greatest tensor, where terms cancel and what is left is rounding alone."""
 
 
-def off(got: Tensors, expected: Tensors, exact: Tensors | None = None) -> dict[str, float]:
+def off(got: Tensors, expected: Tensors, other: Tensors) -> dict[str, float]:
     """The tensors that are too far from those of the walk, and how far.
 
     Args:
         got: of a program.
         expected: of the walk.
-        exact: of the walk in double precision. Four times the walk's own error is near enough.
+        other: of the walk in the other precision. In single precision four times the walk's own error is
+            near enough; where the two have little in common, terms cancel.
     """
     assert got.keys() == expected.keys()
     greatest = max((_size(tensor) for tensor in expected.values()), default=0.0)
     found = {}
     for name, tensor in expected.items():
-        near = NEAR.get(tensor.dtype, 0.0) * max(_size(tensor), FLOOR * greatest)
-        own = 0.0 if exact is None else 4 * distance(tensor, exact[name])
-        apart = distance(got[name], tensor)
-        if not apart <= max(near, own if own < float("inf") else 0.0):
-            found[name] = apart / max(_size(tensor), 1e-300)
+        size, near = _size(tensor), NEAR.get(tensor.dtype, 0.0)
+        own, apart = distance(tensor, other[name]), distance(got[name], tensor)
+        most = near * size
+        if tensor.dtype == torch.float32 and own < float("inf"):
+            most = max(most, 4 * own)
+        if 0.01 * size < own < float("inf"):
+            most = max(most, near * FLOOR * greatest)
+        if not apart <= most:
+            found[name] = apart / max(size, 1e-300)
     return found
 
 
@@ -183,7 +188,7 @@ def distance(got: Tensor, expected: Tensor) -> float:
     """Norm of the difference where both are finite; infinite where they are not alike."""
     assert got.shape == expected.shape
     if not expected.dtype.is_floating_point:
-        return 0.0 if torch.equal(got, expected) else float("inf")
+        return 0.0 if got.dtype == expected.dtype and torch.equal(got, expected) else float("inf")
     got, expected = got.double(), expected.double()
     infinite, finite = expected.isinf(), torch.isfinite(expected)
     alike = torch.equal(got.isnan(), expected.isnan()) and torch.equal(got.isinf(), infinite)
@@ -192,6 +197,7 @@ def distance(got: Tensor, expected: Tensor) -> float:
     return float((got - expected)[finite].norm())
 
 
-def doubled(given: Tensors) -> dict[str, Tensor]:
-    """The same in double precision."""
-    return {n: t.double() if t.is_floating_point() else t for n, t in given.items()}
+def otherwise(given: Tensors) -> dict[str, Tensor]:
+    """The same in the other precision."""
+    other = {torch.float32: torch.float64, torch.float64: torch.float32}
+    return {name: tensor.to(other.get(tensor.dtype, tensor.dtype)) for name, tensor in given.items()}

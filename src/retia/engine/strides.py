@@ -23,13 +23,14 @@ AS_READ = ("aten::gelu", "aten::gelu_backward")
 TRIED = tuple(
     f"aten::{name}"
     for name in (
-        "_native_batch_norm_legit", "_prelu_kernel", "_prelu_kernel_backward", "addmm", "addmv", "avg_pool2d",
-        "avg_pool2d_backward", "baddbmm", "bmm", "cat", "constant_pad_nd", "convolution",
-        "convolution_backward", "elu_backward", "embedding", "embedding_dense_backward", "hardsigmoid_backward", "hardswish",
-        "hardswish_backward", "hardtanh_backward", "index_add", "index_select", "leaky_relu_backward",
-        "max_pool2d_with_indices", "max_pool2d_with_indices_backward", "mm", "mv", "native_batch_norm",
-        "native_batch_norm_backward", "scatter", "softplus_backward", "upsample_bilinear2d",
-        "upsample_bilinear2d_backward", "upsample_linear1d", "upsample_linear1d_backward",
+        "_native_batch_norm_legit", "_prelu_kernel", "_prelu_kernel_backward", "addmm", "addmv",
+        "avg_pool2d", "avg_pool2d_backward", "baddbmm", "bmm", "cat", "constant_pad_nd", "convolution",
+        "convolution_backward", "elu_backward", "embedding", "embedding_dense_backward",
+        "hardsigmoid_backward", "hardswish", "hardswish_backward", "hardtanh_backward", "index_add",
+        "index_select", "leaky_relu_backward", "max_pool2d_with_indices",
+        "max_pool2d_with_indices_backward", "mm", "mv", "native_batch_norm", "native_batch_norm_backward",
+        "scatter", "softplus_backward", "upsample_bilinear2d", "upsample_bilinear2d_backward",
+        "upsample_linear1d", "upsample_linear1d_backward",
     )
 ) + ("mkldnn::_convolution_pointwise",)  # fmt: skip
 
