@@ -51,6 +51,15 @@ def test_the_training_block_does_what_it_says(tmp_path: Path, monkeypatch: pytes
     assert {path.name for path in tmp_path.iterdir()} >= {"digits.safetensors", "curves.png"}
 
 
+def test_a_frozen_part_is_computed_once() -> None:
+    names: dict[str, object] = {}
+    exec(OTHERS[0], names)
+    *lines, last = TRAINING[1].strip().splitlines()
+    exec("\n".join(lines).replace("epochs=10", "epochs=2, progress=False"), names)
+    asked, said = last.split("  # ")
+    assert eval(asked, names) == said
+
+
 def test_every_dependency_has_its_reason() -> None:
     import tomllib
 
