@@ -207,6 +207,8 @@ class _Recording:
     def note(self, op: Any, args: Any, kwargs: Any, results: Any) -> None:
         """Write down a call that was made."""
         refuse(op, args)
+        if op is torch.ops.aten.lift_fresh.default:  # what is made of it may change, even while recording
+            args = (args[0].clone(),)
         taken = map_tensors(args, self.find), map_tensors(kwargs, self.find)
         given = results if isinstance(results, list | tuple) else (results,)
         around = [*tensors_in(args), *tensors_in(tuple(kwargs.values()))]
@@ -260,11 +262,12 @@ def plainly(op: Any, args: Sequence[Any]) -> Any:
         return aten._native_batch_norm_legit.default
     if torch.Tag.inplace_view not in op.tags:
         return op
-    packet = getattr(aten, name.removesuffix("_"), None)
-    view = getattr(packet, op._overloadname, None)
-    if view is None or not view.is_view:
-        raise _not_flat(f"{op} changes the size of a tensor in place")
-    return view
+    packet = getattr(aten, name.removesuffix("_"))
+    wanted = [str(argument.type) for argument in op._schema.arguments]
+    for view in (getattr(packet, each) for each in packet.overloads()):
+        if view.is_view and [str(argument.type) for argument in view._schema.arguments] == wanted:
+            return view
+    raise _not_flat(f"{op} changes the size of a tensor in place")
 
 
 def fact_of(tensor: Tensor) -> Fact:
