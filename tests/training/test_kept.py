@@ -17,6 +17,7 @@ from retia.training import kept
 from retia.training.prepare import prepare
 from retia.training.rates import read_rates
 from retia.training.step import Step
+from retia.zoo.efficientnet import efficientnet_lite0
 
 RATES = {"head": 1, "*": 0}
 
@@ -388,3 +389,20 @@ def test_data_that_is_not_resident_is_kept_and_checked_too(tmp_path, monkeypatch
     chain = rt.Chain(body=rt.Linear(3), head=rt.Linear(1), input=4)
     with pytest.raises(rt.DataError, match="input: row 2 holds nan"):
         trained(chain, (np.array([[1, 2, 3, 4.0], [1] * 4, [np.nan] * 4]), np.ones((3, 1))), cache=tmp_path)
+
+
+@pytest.mark.full
+def test_a_new_head_on_a_real_trunk_learns_what_it_would_without():
+    draw = torch.Generator().manual_seed(0)
+    x = (torch.rand(40, 3, 7, 7, generator=draw) * 255).to(torch.uint8)
+    x = torch.nn.functional.interpolate(x, scale_factor=32).permute(0, 2, 3, 1).contiguous()
+    trunk = efficientnet_lite0(labels=None)[:-2].init(seed=0)
+    pets = rt.Chain(
+        feature=trunk, classifier=rt.Linear(), probabilities=rt.Softmax(), output=rt.Classes(["cat", "dog"])
+    )
+    data = (x, ["cat", "dog"] * 20)
+    how = {"rates": {"classifier": 1, "*": 0}, "epochs": 2, "validation": 0.2}
+    run, plain = trained(pets, data, **how), trained(pets, data, engine="walk", cache=False, **how)
+    assert "142 layers computed once for 40 examples, 204.8 kB kept in memory" in run.settings["frozen"]
+    assert np.allclose(numbers(run), numbers(plain), rtol=1e-5, atol=1e-5)
+    assert all(torch.equal(run.last.arrays[f"feature.{path}"], array) for path, array in trunk.arrays.items())
