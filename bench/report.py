@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 
 from workers import Row
 
+WIDTH = 110
 HEAD = """# Measurements
 
 Made by `make bench`, a section at a time; each says when, where and with what. Peers take turns, and each
-round begins with another one. A figure is the median of the rounds, with the quartiles in brackets; a ratio is
-the median of the ratios within the rounds, below 1 where Retia needs less. Every training computes loss and
-accuracy at every step and shuffles at every epoch; all begin with the same arrays unless it is said.
+round begins with another one. A figure is the median of the rounds, with the quartiles in brackets; a ratio
+is the median of the ratios within the rounds, below 1 where Retia needs less. Every training computes loss
+and accuracy at every step and shuffles at every epoch; all begin with the same arrays unless it is said.
 """
 
 
@@ -43,7 +45,12 @@ class Table:
         done = [row for row in self.rows if row.failed is None and _counted(row)]
         ours = [row for key in self.ours for row in done if row.peer.key == key]
         tests = any("test" in row.last for row in done)
-        heads = ["", "median", *(["first"] if self.first else []), *(f"{row.peer.words} / it" for row in ours)]
+        heads = [
+            "",
+            "median",
+            *(["first"] if self.first else []),
+            *(f"{row.peer.words} / it" for row in ours),
+        ]
         heads += ["test accuracy"] if tests else []
         lines = [line(heads), line(["---"] * len(heads))]
         for row in done:
@@ -53,10 +60,10 @@ class Table:
             cells += [f"{row.last['test']:.2%}" if "test" in row.last else ""] if tests else []
             lines.append(line(cells))
         left = [f"Left out: {row.peer.words}: {row.failed}." for row in self.rows if row.failed]
-        short = [
-            f"{row.peer.words}: {len(_counted(row))} rounds." for row in done if None in row.seconds
-        ]
-        return "\n".join([f"### {self.title}", "", *lines, *paragraph([*self.notes, *short, *left, quiet(done)])])
+        short = [f"{row.peer.words}: {len(_counted(row))} rounds." for row in done if None in row.seconds]
+        return "\n".join(
+            [f"### {self.title}", "", *lines, *paragraph([*self.notes, *short, *left, quiet(done)])]
+        )
 
     def _spread(self, row: Row) -> str:
         seconds = [value * self.scale for value in _counted(row)]
@@ -74,7 +81,9 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
 
 def ratio(ours: Row, theirs: Row) -> str:
     """The median of the ratios within the rounds that both took part in."""
-    both = [a / b for a, b in zip(ours.seconds, theirs.seconds, strict=False) if a is not None and b is not None]
+    both = [
+        a / b for a, b in zip(ours.seconds, theirs.seconds, strict=False) if a is not None and b is not None
+    ]
     return f"{statistics.median(both):.2f}" if both else ""
 
 
@@ -85,13 +94,18 @@ def quiet(rows: Iterable[Row]) -> str:
         return ""
     idle = max(row.idle for row in rows)
     middle, most = statistics.median(outside), max(outside)
-    told = f"Besides the peer at work, the machine used {middle:.2f} of a core (median of the turns; at most {most:.2f})"
-    return f"{told}, a waiting peer at most {idle:.2f}."
+    told = f"Besides the peer at work, {middle:.2f} of a core was busy"
+    return f"{told} (median of the turns; at most {most:.2f}); a waiting peer used at most {idle:.2f}."
 
 
 def section(title: str, words: str, stamp: str, parts: Iterable[str]) -> str:
     """A section of the file."""
-    return "\n\n".join([f"## {title}", words, stamp, *parts]) + "\n"
+    return "\n\n".join([f"## {title}", *map(filled, [*words.strip().split("\n\n"), stamp]), *parts]) + "\n"
+
+
+def filled(words: str) -> str:
+    """A paragraph in lines that fit a screen."""
+    return textwrap.fill(" ".join(words.split()), WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def merge(path: Path, made: dict[str, str], order: Sequence[str]) -> str:
@@ -107,12 +121,17 @@ def merge(path: Path, made: dict[str, str], order: Sequence[str]) -> str:
 def remember(path: Path, title: str, stamp: str, tables: Iterable[Table]) -> None:
     """Write the rounds of a section into a JSON file beside those of the others."""
     every: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    every[title] = {"stamp": stamp, "tables": {table.title: [_raw(row) for row in table.rows] for table in tables}}
+    every[title] = {
+        "stamp": stamp,
+        "tables": {table.title: [_raw(row) for row in table.rows] for table in tables},
+    }
     path.write_text(json.dumps(every, indent=1))
 
 
 def _raw(row: Row) -> dict[str, Any]:
-    told = {name: getattr(row, name) for name in ("seconds", "first", "last", "told", "failed", "idle", "outside")}
+    told = {
+        name: getattr(row, name) for name in ("seconds", "first", "last", "told", "failed", "idle", "outside")
+    }
     return {"peer": row.peer.key, **told}
 
 
@@ -123,7 +142,7 @@ def _counted(row: Row) -> list[float]:
 def paragraph(sentences: Iterable[str]) -> list[str]:
     """Sentences under a table, after an empty line; nothing where there are none."""
     said = " ".join(sentence for sentence in sentences if sentence)
-    return ["", said] if said else []
+    return ["", filled(said)] if said else []
 
 
 def line(cells: Iterable[str]) -> str:

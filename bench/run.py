@@ -44,9 +44,8 @@ def measure(part: object, how: How, *, keep: bool) -> None:
     """One section, from its first round to the file."""
     title, words = part.TITLE, part.WORDS
     tables = list(part.measure(how))
-    stamp = (
-        f"Measured on {datetime.date.today()}, {how.rounds} rounds. {machine.described()}. {machine.versions()}."
-    )
+    rounds = f"{how.rounds} round{'s' * (how.rounds > 1)}"
+    stamp = f"Measured on {datetime.date.today()}, {rounds}. {machine.described()}. {machine.versions()}."
     text = report.section(title, words, stamp, [table.markdown() for table in tables])
     print(text, flush=True)
     if keep:

@@ -26,8 +26,12 @@ class Turns:
 
     def done(self, **told: Any) -> None:
         """End the turn. ``seconds`` are the clock's unless the job measured something finer."""
-        seconds = time.perf_counter() - self.begin
+        seconds = self.elapsed()
         self.say(**{"seconds": seconds, **told})
+
+    def elapsed(self) -> float:
+        """Seconds since the turn began."""
+        return time.perf_counter() - self.begin
 
     def say(self, **message: Any) -> None:
         """Write a line to the runner."""

@@ -139,7 +139,9 @@ def stepwise(spec: workloads.Spec, batch: int) -> Callable[..., Any]:
     return epoch
 
 
-def seeds(turns: Turns, folder: str, net: str, count: int, epochs: int, examples: int, **_: Any) -> dict[str, float]:
+def seeds(
+    turns: Turns, folder: str, net: str, count: int, epochs: int, examples: int, **_: Any
+) -> dict[str, float]:
     """Whole trainings of several seeds at once through vmap, in one order for all, a turn."""
     spec = workloads.NETS[net]
     x, y = resident(folder, examples)

@@ -31,7 +31,9 @@ class _Taking(keras.callbacks.Callback):
         self.model.stop_training = self.turns.go() is None
 
 
-def train(turns: Turns, folder: str, net: str, rounds: int, examples: int, together: int = 1, **_: Any) -> dict[str, float]:
+def train(
+    turns: Turns, folder: str, net: str, rounds: int, examples: int, together: int = 1, **_: Any
+) -> dict[str, float]:
     """An epoch a turn, all of one ``fit``.
 
     Args:

@@ -47,8 +47,6 @@ def train(turns: Turns, net: str, rounds: int, examples: int, **_: Any) -> dict[
 
 def answer(turns: Turns, folder: str, net: str, batch: int, checked: bool = False, **_: Any) -> None:
     """A batch of pictures as float32 numbers, to raw outputs: by a program, or by a call with its checks."""
-    import torch
-
     spec = workloads.NETS[net]
     layers = [LAYERS[kind](*numbers) for kind, *numbers in spec]
     begun = rt.Chain(*layers, input=(1, 28, 28))
@@ -56,6 +54,8 @@ def answer(turns: Turns, folder: str, net: str, batch: int, checked: bool = Fals
         dict(zip(begun.array_shapes(), build(spec).init(seed=0).arrays.values(), strict=True))
     )
     x, reference = workloads.questions(folder, net, batch)
+    import torch  # after Retia, which sets what pays for the process where it is the first
+
     x = torch.from_numpy(x)
     if checked and batch == 1:
         one = x[0]
@@ -80,11 +80,9 @@ def seeds(turns: Turns, net: str, count: int, epochs: int, examples: int, **_: A
 
 def peak(turns: Turns, folder: str, net: str, examples: int, epochs: int, **_: Any) -> None:
     """Bytes of a training above those of the imported packages and the loaded data."""
-    import torch  # what Retia would import at its first call
-
     x, y = workloads.digits(folder, count=examples)
     begun = build(workloads.NETS[net])
-    torch.ones(1).sum()
+    rt.Linear(1, input=1).init(seed=0)  # imports PyTorch
     turns.go()
     before = memory.start()
     rt.train(

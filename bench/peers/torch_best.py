@@ -72,7 +72,9 @@ def epochs_of(
     return epoch
 
 
-def seeds(turns: Turns, folder: str, net: str, count: int, epochs: int, examples: int, **_: Any) -> dict[str, float]:
+def seeds(
+    turns: Turns, folder: str, net: str, count: int, epochs: int, examples: int, **_: Any
+) -> dict[str, float]:
     """Whole trainings of several seeds one after another, a turn."""
     torch.set_flush_denormal(True)
     spec = workloads.NETS[net]

@@ -14,11 +14,13 @@ from workers import Field, Peer, Row
 
 TITLE = "Growth"
 PLOT = Path(__file__).parent.parent / "growth.png"
-WORDS = (
-    "Seconds of an epoch against the width of a hidden layer (1 layer, 128 a batch, 6,400 examples), the number of "
-    "hidden layers of 64, the batch (200 wide), and the number of examples (200 wide): the best epoch after the "
-    "first.\n\n![Seconds of an epoch against width, depth, batch and examples](growth.png)"
-)
+WORDS = """
+Seconds of an epoch against the width of a hidden layer (1 layer, 128 a batch, 6,400 examples), the
+number of hidden layers of 64, the batch (200 wide), and the number of examples (200 wide): the best
+epoch after the first.
+
+![Seconds of an epoch against width, depth, batch and examples](growth.png)
+"""
 PEERS = (
     Peer("retia", "Retia", "retia_net:grow"),
     Peer("torch-best", "PyTorch, best loop", "torch_best:grow", needs=("torch",)),
@@ -46,11 +48,17 @@ class Axis:
         """The table, with Retia's ratio to each other."""
         done = [row for row in self.rows if row.failed is None]
         others = [row for row in done if row.peer.key != "retia"]
-        heads = [self.name, *(row.peer.words for row in done), *(f"Retia / {row.peer.words}" for row in others)]
+        heads = [
+            self.name,
+            *(row.peer.words for row in done),
+            *(f"Retia / {row.peer.words}" for row in others),
+        ]
         lines = [line(heads), line(["---"] * len(heads))]
         for count, point in enumerate(AXES[self.name]):
             seconds = {row.peer.key: row.seconds[count] for row in done}
-            ratios = [f"{seconds['retia'] / seconds[row.peer.key]:.2f}" for row in others if "retia" in seconds]
+            ratios = [
+                f"{seconds['retia'] / seconds[row.peer.key]:.2f}" for row in others if "retia" in seconds
+            ]
             lines.append(line([f"{point:,}", *(f"{value:.3g}" for value in seconds.values()), *ratios]))
         left = [f"Left out: {row.peer.words}: {row.failed}." for row in self.rows if row.failed]
         return "\n".join([f"### {self.title}", "", *lines, *paragraph([*left, quiet(done)])])

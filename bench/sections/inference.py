@@ -8,12 +8,17 @@ from report import Table
 from workers import Peer
 
 TITLE = "Inference"
-WORDS = (
-    "Milliseconds from a tensor of pictures to raw outputs, the median of the calls of a turn (at least 0.3 s of "
-    "calls, one after another); every answer is compared with PyTorch's first. `program` is "
-    "`net.program(batch=n)`, `call` is `net(x, None)` with all its checks."
+WORDS = """
+Milliseconds from a tensor of pictures to raw outputs, the median of the calls of a turn (at least 0.3 s
+of calls, one after another); every answer is compared with PyTorch's first. `program` is
+`net.program(batch=n)`, `call` is `net(x, None)` with all its checks.
+"""
+TORCH = (
+    ("eager", "eager"),
+    ("no_grad", "no_grad"),
+    ("inference_mode", "inference_mode"),
+    ("frozen", "jit.freeze"),
 )
-TORCH = (("eager", "eager"), ("no_grad", "no_grad"), ("inference_mode", "inference_mode"), ("frozen", "jit.freeze"))
 PEERS = (
     Peer("retia", "Retia, program", "retia_net:answer"),
     Peer("retia-call", "Retia, call", "retia_net:answer", {"checked": True}),

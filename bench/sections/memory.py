@@ -8,10 +8,10 @@ from report import Table
 from workers import Peer
 
 TITLE = "Memory"
-WORDS = (
-    "Megabytes at the peak of a training above those that are resident once the packages are imported and the "
-    "data is loaded, each time in a fresh process. Both hold the pixels as bytes and keep their best arrays."
-)
+WORDS = """
+Megabytes at the peak of a training above those that are resident once the packages are imported and the
+data is loaded, each time in a fresh process. Both hold the pixels as bytes and keep their best arrays.
+"""
 PEERS = (
     Peer("retia", "Retia", "retia_net:peak", fresh=True),
     Peer("torch-best", "PyTorch, best loop", "torch_best:peak", needs=("torch",), fresh=True),

@@ -9,10 +9,10 @@ from workers import Peer
 TITLE = "Seeds"
 COUNT = 8
 EPOCHS = 5
-WORDS = (
-    f"Seconds of {COUNT} whole trainings of 784-15-10 that differ in their seed, {EPOCHS} epochs each, everything "
-    "counted that the call does. Retia and JAX train them at once; the accuracy is their mean."
-)
+WORDS = f"""
+Seconds of {COUNT} whole trainings of 784-15-10 that differ in their seed, {EPOCHS} epochs each,
+everything counted that the call does. Retia and JAX train them at once; the accuracy is their mean.
+"""
 PEERS = (
     Peer("retia", "Retia, `seed=[0, ..., 7]`", "retia_net:seeds"),
     Peer("torch-best", "PyTorch, best loop, one after another", "torch_best:seeds", needs=("torch",)),

@@ -14,12 +14,12 @@ from workers import Peer, Row, reason
 
 TITLE = "Start-up"
 SCRIPTS = Path(__file__).parent.parent / "startup"
-WORDS = (
-    "Seconds from the start of a process until the first epoch of 784-200-60-10 is told (468 steps of 128, Adam): "
-    "the scripts in `bench/startup/`, and Retia's command line. Compiled files and data are in the system's "
-    "cache. The peers read arrays that lie ready; Retia reads its own set. Keras imports TensorFlow where it "
-    "is installed, on the other backends too."
-)
+WORDS = """
+Seconds from the start of a process until the first epoch of 784-200-60-10 is told (468 steps of 128,
+Adam): the scripts in `bench/startup/`, and Retia's command line. Compiled files and data are in the
+system's cache. The peers read arrays that lie ready; Retia reads its own set. Keras imports TensorFlow
+where it is installed, on the other backends too.
+"""
 COMMAND = ("train", "mnist", "--epochs", "1", "--batch-size", "128", "--validation", "0")
 KERAS = (("jax", "JAX", "jax"), ("tensorflow", "TensorFlow", "tensorflow"), ("torch", "PyTorch", "torch"))
 
@@ -30,8 +30,14 @@ def peers() -> list[tuple[Peer, list[str]]]:
     found = [
         (Peer("retia", "Retia, script", ""), [python, str(SCRIPTS / "with_retia.py")]),
         (Peer("retia-command", "Retia, command line", ""), [python, "-m", "retia", *COMMAND]),
-        (Peer("torch-loader", "PyTorch, DataLoader", "", needs=("torch",)), [python, str(SCRIPTS / "with_torch.py")]),
-        (Peer("torch-best", "PyTorch, best loop", "", needs=("torch",)), [python, str(SCRIPTS / "with_torch_best.py")]),
+        (
+            Peer("torch-loader", "PyTorch, DataLoader", "", needs=("torch",)),
+            [python, str(SCRIPTS / "with_torch.py")],
+        ),
+        (
+            Peer("torch-best", "PyTorch, best loop", "", needs=("torch",)),
+            [python, str(SCRIPTS / "with_torch_best.py")],
+        ),
         (Peer("jax", "JAX, scan", "", needs=("jax",)), [python, str(SCRIPTS / "with_jax.py")]),
         (Peer("sklearn", "scikit-learn", "", needs=("sklearn",)), [python, str(SCRIPTS / "with_sklearn.py")]),
     ]
@@ -59,12 +65,21 @@ def measure(how: How) -> Iterator[Table]:
             print(f"  {count:>2} {row.peer.words:<30} {seconds:.3g}", file=sys.stderr, flush=True)
             if count:
                 row.seconds.append(seconds)
-    yield Table("Start to the end of the first epoch: seconds", [row for row, _ in asked], ours=("retia", "retia-command"))
+    yield Table(
+        "Start to the end of the first epoch: seconds",
+        [row for row, _ in asked],
+        ours=("retia", "retia-command"),
+    )
 
 
 def until_told(peer: Peer, command: Sequence[str], how: How) -> tuple[float, str | None]:
     """Seconds until a process tells of its first epoch, and why it did not if so."""
-    environment = {**os.environ, **peer.environment, "BENCH_DATA": how.folder, "BENCH_EXAMPLES": str(how.examples)}
+    environment = {
+        **os.environ,
+        **peer.environment,
+        "BENCH_DATA": how.folder,
+        "BENCH_EXAMPLES": str(how.examples),
+    }
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile("w+") as errors:
         begin = time.perf_counter()

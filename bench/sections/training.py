@@ -8,13 +8,13 @@ from report import Table
 from workers import Peer
 
 TITLE = "Training"
-WORDS = (
-    f"Seconds of an epoch on MNIST: {workloads.STEPS} steps of {workloads.BATCH} pictures, Adam, rate 0.001, no "
-    "validation. The first epoch, with planning or compiling, is told beside and not counted. The best PyTorch "
-    "loop keeps its tensors in memory, uses fused Adam, flushes denormals and, for pictures, has colours last; "
-    "JAX runs an epoch as one scan, for convolutions as one compiled step; scikit-learn begins with arrays of "
-    "its own and computes no accuracy."
-)
+WORDS = f"""
+Seconds of an epoch on MNIST: {workloads.STEPS} steps of {workloads.BATCH} pictures, Adam, rate 0.001,
+no validation. The first epoch, with planning or compiling, is told beside and not counted. The best
+PyTorch loop keeps its tensors in memory, uses fused Adam, flushes denormals and, for pictures, has
+colours last; JAX runs an epoch as one scan, for convolutions as one compiled step; scikit-learn begins
+with arrays of its own and computes no accuracy.
+"""
 
 
 def _keras(key: str, words: str, backend: str, module: str, together: int) -> Peer:
@@ -28,7 +28,13 @@ PEERS = (
     Peer("retia", "Retia", "retia_net:train"),
     Peer("torch-best", "PyTorch, best loop", "torch_best:train", needs=("torch",)),
     Peer("torch-nchw", "PyTorch, best loop, NCHW", "torch_best:train", {"last": False}, needs=("torch",)),
-    Peer("torch-compile", "PyTorch, best loop, torch.compile", "torch_best:train", {"compiled": True}, ("torch",)),
+    Peer(
+        "torch-compile",
+        "PyTorch, best loop, torch.compile",
+        "torch_best:train",
+        {"compiled": True},
+        ("torch",),
+    ),
     Peer("torch-loader", "PyTorch, DataLoader", "torch_loader:train", needs=("torch",)),
     Peer("jax", "JAX", "jax_net:train", needs=("jax",)),
     _keras("keras-jax", "Keras on JAX", "jax", "jax", 8),

@@ -14,7 +14,8 @@ pixels = np.load(folder / "train_x.npy")[:count].reshape(count, 784).astype(np.f
 x, y = jnp.asarray(pixels), jnp.asarray(np.load(folder / "train_y.npy")[:count], jnp.int32)
 rng = np.random.default_rng(0)
 arrays = [
-    (rng.uniform(-(n**-0.5), n**-0.5, (n, m)).astype("f"), np.zeros(m, "f")) for n, m in zip(SIZES, SIZES[1:], strict=False)
+    (rng.uniform(-(n**-0.5), n**-0.5, (n, m)).astype("f"), np.zeros(m, "f"))
+    for n, m in zip(SIZES, SIZES[1:], strict=False)
 ]
 
 
