@@ -132,14 +132,15 @@ def _spliced(tape: Tape, changes: Mapping[Call, Sequence[Call]]) -> Tape:
 
 def pruned(tape: Tape) -> Tape:
     """The tape without calls whose results nobody reads."""
-    live = {tape.facts[ref.number].alias for ref in tape.outputs.values()}
+    live = {ref.number for ref in tape.outputs.values()}
+    groups = {tape.facts[number].alias for number in live}
     kept: list[Call] = []
     for call in reversed(tape.calls):
-        made = [ref for ref in call.results if ref is not None] + call.written()
-        if not any(tape.facts[ref.number].alias in live for ref in made):
-            continue
-        live |= {tape.facts[ref.number].alias for ref in call.refs()}
-        kept.append(call)
+        changes = any(tape.fact(ref).alias in groups for ref in call.written())
+        if changes or any(ref.number in live for ref in call.made()):
+            live |= {ref.number for ref in call.refs()}
+            groups |= {tape.fact(ref).alias for ref in call.refs()}
+            kept.append(call)
     used = {ref.number for call in kept for ref in call.refs()}
     used |= {ref.number for ref in tape.outputs.values()}
     constants = {number: tensor for number, tensor in tape.constants.items() if number in used}
