@@ -94,6 +94,7 @@ class Keeper:
     def __init__(self, ready: Prepared, step: Step, epochs: int, cache: bool | str) -> None:
         self._parts = [ready.train, *([ready.validation] if ready.validation is not None else [])]
         self._number = sum(map(len, self._parts))
+        self._found = 0
         self._step, self._epochs = step, epochs
         self._folder = made_folder(cache) if isinstance(cache, str) else None
         self._arrays = {path: tensor.to(ready.train.device) for path, tensor in ready.net.arrays.items()}
@@ -140,7 +141,6 @@ class Keeper:
     ) -> list[Examples]:
         cache = Cache(self._folder, self._step.net, cut, self._arrays) if self._folder else None
         trunk = Trunk(self._step.net, cut, self._arrays, self._number)
-        self._found = 0
         for part, values, known in zip(self._parts, room, checked, strict=True):
             self._found += len(part) - fill(part, values, trunk, cache, known)
         return [part.starting(values, cut.rest) for part, values in zip(self._parts, room, strict=True)]
