@@ -186,18 +186,20 @@ def train(
 
     if epochs:
         refuse_idle(step)
-    with steady():
+    with steady(), Progress(progress, epochs, len(prepared.train)) as shown:
         prepared = with_kept(prepared, step, epochs, keeping)
-    with steady(), fits(batch_size, trial):
-        loop = Loop(prepared, step, epochs, batch_size, engine, on_epoch)
-        torch.set_num_threads(loop.runner.threads)
-        with Interrupt() as stop, Progress(progress, epochs, len(prepared.train)) as shown:
-            try:
-                why = loop.run(stop, shown)
-            except KeyboardInterrupt:
-                if stop.asked:
-                    raise
-                why = INTERRUPTED
+        if prepared.frozen:
+            shown.note(f"frozen: {prepared.frozen}")
+        with fits(batch_size, trial):
+            loop = Loop(prepared, step, epochs, batch_size, engine, on_epoch)
+            torch.set_num_threads(loop.runner.threads)
+            with Interrupt() as stop:
+                try:
+                    why = loop.run(stop, shown)
+                except KeyboardInterrupt:
+                    if stop.asked:
+                        raise
+                    why = INTERRUPTED
         return loop.result(why)
 
 
