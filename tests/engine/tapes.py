@@ -153,21 +153,22 @@ FLOOR = 0.1
 """How near, in parts of the greatest tensor, where terms cancel and what is left is rounding alone."""
 
 
-def off(got: Tensors, expected: Tensors, other: Tensors) -> dict[str, float]:
+def off(got: Tensors, expected: Tensors, other: Tensors | None = None) -> dict[str, float]:
     """The tensors that are too far from those of the walk, and how far.
 
     Args:
         got: of a program.
         expected: of the walk.
-        other: of the walk in the other precision. In single precision four times the walk's own error is
-            near enough; where the two have little in common, terms cancel.
+        other: of the walk in the other precision, if there is one. In single precision four times the
+            walk's own error is near enough; where the two have little in common, terms cancel.
     """
     assert got.keys() == expected.keys()
     greatest = max((_size(tensor) for tensor in expected.values()), default=0.0)
     found = {}
     for name, tensor in expected.items():
         size, near = _size(tensor), NEAR.get(tensor.dtype, 0.0)
-        own, apart = distance(tensor, other[name]), distance(got[name], tensor)
+        own = 0.0 if other is None else distance(tensor, other[name])
+        apart = distance(got[name], tensor)
         most = near * size
         if tensor.dtype == torch.float32 and own < float("inf"):
             most = max(most, 4 * own)

@@ -20,7 +20,7 @@ from retia.engine.layouts import CONVOLUTIONS, adapted, channels_last, is_pictur
 from retia.engine.lives import Lives
 from retia.engine.source import Source
 from retia.engine.strides import reads_any, stands_so, writes_there
-from retia.engine.trace import Call, NotFlatError, Ref, Tape, map_refs, refs_in, tensors_in
+from retia.engine.trace import Call, Ref, Tape, map_refs, refs_in, tensors_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -223,8 +223,7 @@ class Planner:
 
     def _recorded(self, ref: Ref) -> Slot:
         """A copy of a tensor in the layout that it was recorded with; others read the original."""
-        if self.lives.group(ref) in self.lives.strict:
-            raise NotFlatError("memory that is changed in place has another layout here", fix='engine="walk"')
+        assert self.lives.group(ref) not in self.lives.strict, "that stands as it was recorded already"
         original = self.slots[ref.number]
         copy = self._copied(ref, original.tensor, self.tape.fact(ref).dense)
         self.slots[ref.number] = original

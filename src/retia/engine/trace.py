@@ -7,13 +7,13 @@ everything between stand on it alike, because recording happens below PyTorch's 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from retia._torch import torch
 from retia.engine.kernels import is_dense
+from retia.engine.listening import guard, looks_at_numbers, plainly, recorder
 from retia.errors import Error
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def record(function: Callable[..., Mapping[str, Tensor]], inputs: Mapping[str, T
     """
     inputs = {name: tensor.detach() for name, tensor in inputs.items()}  # each another object
     recording = _Recording(inputs)
-    with _reads_refused(recording), recorder()(recording.note):
+    with guard()(recording.look), recorder()(recording.note):
         outputs = function(**inputs)
     tape = recording.tape
     tape.outputs = {key: recording.find(tensor) for key, tensor in outputs.items()}
@@ -204,15 +204,24 @@ class _Recording:
         """The ref of any tensor; what was neither given nor computed becomes a constant."""
         return self.knows(tensor) or self._name(tensor, self.tape.constant(tensor.detach()))
 
+    def look(self, method: str, tensor: Tensor) -> None:
+        """See to it that numbers of what is on the tape are not taken out of PyTorch."""
+        ref = self.knows(tensor)
+        if ref is not None and ref.number not in self.tape.constants:
+            raise _not_flat(f"Tensor.{method} takes numbers out of PyTorch")
+
     def note(self, op: Any, args: Any, kwargs: Any, results: Any) -> None:
         """Write down a call that was made."""
-        refuse(op, args)
+        if looks_at_numbers(op, args):
+            raise _not_flat(f"{op} answers by the numbers it sees")
+        plain = plainly(op, args)
+        if plain is None:
+            raise _not_flat(f"{op} changes the size of a tensor in place")
         if op is torch.ops.aten.lift_fresh.default:  # what is made of it may change, even while recording
             args = (args[0].clone(),)
         taken = map_tensors(args, self.find), map_tensors(kwargs, self.find)
         given = results if isinstance(results, list | tuple) else (results,)
         around = [*tensors_in(args), *tensors_in(tuple(kwargs.values()))]
-        plain = plainly(op, args)
         refs = [self._result(each, plain, around) if _is_tensor(each) else None for each in given]
         for tensor, ref in zip(given, refs, strict=True):
             if ref is not None:
@@ -246,30 +255,6 @@ def _check_given(tape: Tape) -> None:
             raise _not_flat(f"{call.op} changes in place what was there before")
 
 
-def plainly(op: Any, args: Sequence[Any]) -> Any:
-    """The operation that says in its schema what this one does.
-
-    ``squeeze_`` and the like give a tensor another view of its memory; ``lift_fresh`` stands for a tensor
-    that Python makes anew in every run; ``native_batch_norm`` changes statistics without a word.
-
-    Raises:
-        NotFlatError: there is none.
-    """
-    aten, name = torch.ops.aten, op._schema.name.removeprefix("aten::")
-    if name == "lift_fresh":
-        return aten.clone.default
-    if name == "native_batch_norm" and args[5] and args[3] is not None:
-        return aten._native_batch_norm_legit.default
-    if torch.Tag.inplace_view not in op.tags:
-        return op
-    packet = getattr(aten, name.removesuffix("_"))
-    wanted = [str(argument.type) for argument in op._schema.arguments]
-    for view in (getattr(packet, each) for each in packet.overloads()):
-        if view.is_view and [str(argument.type) for argument in view._schema.arguments] == wanted:
-            return view
-    raise _not_flat(f"{op} changes the size of a tensor in place")
-
-
 def fact_of(tensor: Tensor) -> Fact:
     """What a tape keeps of a tensor."""
     return Fact(tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device)
@@ -284,80 +269,8 @@ def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-BY_LENGTHS = ("aten::_pack_padded_sequence",)
-"""Operations whose results are as large as the numbers say, though PyTorch does not tell so."""
-READS = ("numpy", "__array__", "tolist", "__dlpack__", "__deepcopy__", "__reduce_ex__")
-"""Methods of tensors that read numbers without PyTorch's being asked to do anything."""
-
-
-def refuse(op: Any, args: Any = ()) -> None:
-    """Make sure that a call can be replayed.
-
-    Raises:
-        NotFlatError: its result depends on the numbers it sees, by a host's decision or by its shape.
-    """
-    by_numbers = torch.Tag.data_dependent_output in op.tags or op._schema.name in BY_LENGTHS
-    by_shape = torch.Tag.dynamic_output_shape in op.tags and (
-        op.name() != "aten::index.Tensor"
-        or any(t.dtype in (torch.bool, torch.uint8) for t in tensors_in(args[1]))
-    )
-    if by_numbers or by_shape:
-        raise _not_flat(f"{op} answers by the numbers it sees")
-
-
 def _not_flat(why: str) -> NotFlatError:
     return NotFlatError(f"{why}, so no flat program can replay it.", fix='engine="walk"')
-
-
-def _reads_refused(recording: _Recording) -> Any:
-    """While this is entered, numbers of what is on a tape cannot be taken out of PyTorch unseen."""
-
-    def look(method: Any, args: Any) -> None:
-        name = getattr(method, "__name__", "")
-        ref = recording.knows(args[0]) if name in READS and args else None
-        if ref is not None and ref.number not in recording.tape.constants:
-            raise _not_flat(f"Tensor.{name} takes numbers out of PyTorch")
-
-    return _guard()(look)
-
-
-@lru_cache(maxsize=1)
-def _guard() -> Any:
-    """The class that watches methods of tensors; made at its first use, for PyTorch is imported late."""
-    from torch.overrides import TorchFunctionMode
-
-    class Guard(TorchFunctionMode):
-        def __init__(self, look: Callable[[Any, Any], None]) -> None:
-            super().__init__()
-            self._look = look
-
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            self._look(func, args)
-            return func(*args, **(kwargs or {}))
-
-    return Guard
-
-
-@lru_cache(maxsize=1)
-def recorder() -> Any:
-    """The class that listens; made at its first use, for PyTorch is imported late."""
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-        def __init__(self, note: Callable[[Any, Any, Any, Any], None]) -> None:
-            super().__init__()  # type: ignore[no-untyped-call]
-            self._note = note
-
-        @classmethod
-        def _should_skip_dynamo(cls) -> bool:
-            return False  # else torch._dynamo is imported, which takes longer than the whole recording
-
-        def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            results = op(*args, **(kwargs or {}))
-            self._note(op, args, kwargs or {}, results)
-            return results
-
-    return Recorder
 
 
 # Nested arguments ---------------------------------------------------------------------------------
