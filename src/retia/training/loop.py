@@ -188,7 +188,7 @@ def train(
         refuse_idle(step)
     with steady(), Progress(progress, epochs, len(prepared.train)) as shown:
         prepared = with_kept(prepared, step, epochs, keeping)
-        if prepared.frozen:
+        if step.paces.frozen:
             shown.note(f"frozen: {prepared.frozen}")
         with fits(batch_size, trial):
             loop = Loop(prepared, step, epochs, batch_size, engine, on_epoch)
