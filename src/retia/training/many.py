@@ -24,6 +24,7 @@ from retia.nets.net import Net
 from retia.nets.settings import whole
 from retia.sources.dataset import Data
 from retia.sources.reading import data as read_data
+from retia.training.frozen import resting
 from retia.training.interrupt import INTERRUPTED, Interrupt
 from retia.training.optimizer import Optimizer
 from retia.training.optimizers import read_optimizer
@@ -170,7 +171,7 @@ def _planned(asked: Asked, pairs: Sequence[Pair]) -> Together:
         Step(each.net, each.objective, optimizer, seed, read_rates(each.net, asked.rates))
         for each, (seed, optimizer) in zip(ready, pairs, strict=True)
     ]
-    if steps[0].paces.frozen:
+    if steps[0].paces.frozen or resting(ready[0].net, steps[0].paces):
         raise NotStackedError("what frozen layers give is kept for each alone")
     once = Counter(len(rows) for rows in batches(ready[0], pairs[0][0], 1, asked.batch_size))
     sizes = {size: times * asked.epochs for size, times in once.items()}
