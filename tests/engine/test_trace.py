@@ -194,6 +194,10 @@ REFUSED = {
         lambda x: (x * 2).resize_(2),
         "aten.resize_.default changes the size of a tensor in place",
     ),
+    "memory by its place": (
+        lambda x: x.as_strided((2,), (1,), 1) + 1,
+        "aten.as_strided.default may read memory outside of what it was given",
+    ),
     "a sparse tensor": (
         lambda x: x.to_sparse().sum(),
         "aten._to_sparse.default gives a tensor that is not dense",

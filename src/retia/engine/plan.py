@@ -20,14 +20,13 @@ from retia.engine.layouts import CONVOLUTIONS, adapted, channels_last, is_pictur
 from retia.engine.lives import Lives
 from retia.engine.source import Source
 from retia.engine.strides import reads_any, stands_so, writes_there
-from retia.engine.trace import Call, Ref, Tape, map_refs, refs_in, tensors_in
+from retia.engine.trace import Call, Ref, Tape, map_refs, tensors_in
+from retia.engine.views import RESHAPES, UNSAFE_VIEW, inverse, is_view, viewed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 COPIES = ("aten::_to_copy", "aten::clone")
-UNSAFE_VIEW = "aten::_unsafe_view"
-RESHAPES = ("aten::view", UNSAFE_VIEW)
 
 
 @dataclass
@@ -107,34 +106,35 @@ class Planner:
         answered = [ref for name, ref in self.tape.outputs.items() if name not in self.targets]
         self._answered = {self.lives.group(ref) for ref in answered}
         reshapes = [call for call in self.tape.calls if call.op._schema.name in RESHAPES]
-        self._reshaped = {_viewed(call).number for call in reshapes}
+        self._reshaped = {viewed(call).number for call in reshapes}
 
     def plan(self) -> Program:
         """The program."""
         with torch.no_grad():
-            self._place_inputs()
+            arguments = self._place_inputs()
             self._preset_outputs()
             for call in self.tape.calls:
                 self._take(call)
                 self._release(call)
             answers = self._finish()
-        run = self.source.compiled(self._arguments, answers)
+        run = self.source.compiled(arguments, answers)
         return Program(run, self.source.text, self.source.calls, self.pool.bytes)
 
     # Inputs and outputs ----------------------------------------------------------------------------
 
-    def _place_inputs(self) -> None:
+    def _place_inputs(self) -> list[Tensor]:
+        """Where inputs and constants stand; answers the free inputs in their order."""
         for name, ref in self.tape.inputs.items():
             free = name in self.free
             self.slots[ref.number] = Slot(self.free[name].detach() if free else self.fixed[name], not free)
         for number, tensor in self.tape.constants.items():
             self.slots[number] = Slot(tensor, True)
-        self._arguments = [self.slots[self.tape.inputs[name].number].tensor for name in self.free]
-        for tensor in self._arguments:
-            self.source.name(tensor)
-        for number in {*(ref.number for ref in self.tape.inputs.values()), *self.tape.constants}:
-            if number in self.lives.strict:
-                self._copied(Ref(number), self.slots[number].tensor, self.tape.facts[number].strides)
+        arguments = [self.slots[self.tape.inputs[name].number].tensor for name in self.free]
+        for tensor in arguments:
+            self.source.argument(tensor)
+        for number in self.lives.strict & set(self.slots):
+            self._copied(Ref(number), self.slots[number].tensor, self.tape.facts[number].strides)
+        return arguments
 
     def _preset_outputs(self) -> None:
         """Let the calls that make outputs write them where they go."""
@@ -143,11 +143,11 @@ class Planner:
             if not target.early or target.adds:
                 continue
             ref, place = self.tape.outputs[name], target.tensor
-            while (call := makers.get(ref.number)) is not None and _is_view(self.tape, call):
-                back = _inverse(call, place, self.tape.fact(_viewed(call)).shape)
+            while (call := makers.get(ref.number)) is not None and is_view(self.tape, call):
+                back = inverse(call, place, self.tape.fact(viewed(call)).shape)
                 if back is None:
                     break
-                ref, place = _viewed(call), back
+                ref, place = viewed(call), back
             own = call is not None and len(call.results) == 1 and self.lives.group(ref) == ref.number
             if own and ref.number not in self.lives.strict and self.tape.fact(ref).dtype == place.dtype:
                 self.presets.setdefault(ref.number, place)
@@ -156,25 +156,32 @@ class Planner:
         """Bring outputs to their targets; answers those that have none, each in memory of its own."""
         found = {name: self.slots[ref.number].tensor for name, ref in self.tape.outputs.items()}
         moves = {n: t for n, t in self.targets.items() if t.adds or not same_place(found[n], t.tensor)}
-        given = {self.lives.group(ref) for ref in self.tape.inputs.values()}
-        for name, ref in self.tape.outputs.items():
-            if name in self.targets:
-                others = [target.tensor for other, target in moves.items() if other != name]
-                lasting = name not in moves or not any(overlap(found[name], each) for each in others)
-            else:
-                lasting = not self.slots[ref.number].fixed and self.lives.group(ref) not in given
-            if not lasting:
+        for name in found:
+            if self._is_lent(name) if name not in self.targets else self._is_in_the_way(name, moves):
                 copy = found[name].clone()
                 self.source.call(torch.clone, [found[name]], {}, [copy])
                 found[name] = copy
         for name, target in moves.items():
             self.source.method(target.tensor, "add_" if target.adds else "copy_", [found[name]])
-        return [found[name] for name in self.tape.outputs if name not in self.targets]
+        return [found[name] for name in found if name not in self.targets]
+
+    def _is_lent(self, name: str) -> bool:
+        """Whether an output stands in memory that is the program's or its caller's."""
+        ref = self.tape.outputs[name]
+        given = {self.lives.group(each) for each in self.tape.inputs.values()}
+        return self.slots[ref.number].fixed or self.lives.group(ref) in given
+
+    def _is_in_the_way(self, name: str, moves: Mapping[str, Target]) -> bool:
+        """Whether an output that is to be moved stands where others go."""
+        slot = self.slots[self.tape.outputs[name].number]
+        if name not in moves or not slot.fixed or slot.home is not None:
+            return False
+        return any(overlap(slot.tensor, target.tensor) for other, target in moves.items() if other != name)
 
     # Calls -----------------------------------------------------------------------------------------
 
     def _take(self, call: Call) -> None:
-        if _is_view(self.tape, call):
+        if is_view(self.tape, call):
             self._view(call)
         elif call.op._schema.name in COPIES:
             self._copy(call)
@@ -197,13 +204,13 @@ class Planner:
         return map_refs(call.args, tensor), {k: map_refs(v, tensor) for k, v in call.kwargs.items()}
 
     def _view(self, call: Call) -> None:
-        source = self.slots[_viewed(call).number]
+        source = self.slots[viewed(call).number]
         args, kwargs = self._given(call)
         op = direct(torch.ops.aten.view.default if call.op._schema.name == UNSAFE_VIEW else call.op)
         try:
             found = op(*args, **kwargs)
         except RuntimeError:  # the layout that was chosen cannot be seen so
-            source = self._recorded(_viewed(call))
+            source = self._recorded(viewed(call))
             args = [source.tensor, *args[1:]]
             found = op(*args, **kwargs)
         several = isinstance(found, list | tuple)
@@ -290,21 +297,13 @@ class Planner:
     def _as_it_is(self, call: Call) -> None:
         """Call as it was recorded; its results stand where PyTorch puts them, or where they stood before."""
         args, kwargs = self._given(call)
-        op = direct(call.op)
-        try:
-            found = op(*args, **kwargs)
-        except TypeError:  # its Python name takes other arguments
-            op = call.op
-            found = op(*args, **kwargs)
+        op, found = _called(call.op, args, kwargs)
         several = isinstance(found, list | tuple)
         results = found if several else (found,)
-        old = {ref.number for ref in call.written()}
-        if old and not set(call.made()) - set(call.written()):
-            self.source.call(op, args, kwargs, [])
-            return
-        self.source.call(op, args, kwargs, results, several=several)
+        fresh = set(call.made()) - set(call.written())
+        self.source.call(op, args, kwargs, results if fresh or not call.written() else [], several=several)
         for ref, tensor in zip(call.results, results, strict=True):
-            if ref is None or ref.number in old:
+            if ref not in fresh:
                 continue
             self.slots[ref.number] = Slot(tensor, False)
             strict = self.lives.group(ref) in self.lives.strict
@@ -374,30 +373,8 @@ class Planner:
         return None
 
 
-def _viewed(call: Call) -> Ref:
-    """What a view is of."""
-    return next(refs_in(call.args))
-
-
-def _is_view(tape: Tape, call: Call) -> bool:
-    """Whether a call only looks at memory in another way."""
-    if call.written():
-        return False
-    made = next((ref for ref in call.results if ref is not None), None)
-    return made is not None and tape.facts[made.number].alias != made.number
-
-
-def _inverse(call: Call, place: Tensor, shape: tuple[int, ...]) -> Tensor | None:
-    """The memory of a view's result, seen as what the view is of; None where it cannot be."""
-    name = call.op._schema.name
-    if name == "aten::t":
-        return place.t()
-    if name == "aten::transpose":
-        return place.transpose(call.args[1], call.args[2])
-    if name == "aten::permute":
-        order = [axis % place.dim() for axis in call.args[1]]
-        return place.permute([order.index(axis) for axis in range(len(order))])
-    if name in ("aten::view", UNSAFE_VIEW, "aten::unsqueeze", "aten::squeeze", "aten::detach", "aten::alias"):
-        with suppress(RuntimeError):
-            return place.view(shape)
-    return None
+def _called(op: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The cheapest function that makes a call, and what it gives."""
+    with suppress(TypeError):  # the operation's Python name may take other arguments
+        return direct(op), direct(op)(*args, **kwargs)
+    return op, op(*args, **kwargs)

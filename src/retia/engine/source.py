@@ -47,6 +47,15 @@ class Source:
         self._local.add(name)
         return name
 
+    def argument(self, tensor: Tensor) -> None:
+        """A name for what comes with a run, which is brought to the layout of this example."""
+        name = self.name(tensor)
+        for form in (torch.contiguous_format, torch.channels_last):
+            if tensor.is_contiguous(memory_format=form):
+                how = "" if form is torch.contiguous_format else f"memory_format={self.bind(form, 'c')}"
+                self._lines.append(f"{name} = {name}.contiguous({how})")
+                return
+
     def forget(self, tensor: Tensor) -> None:
         """Let go of something that a run made, and of its memory."""
         name = self._names.get(id(tensor))

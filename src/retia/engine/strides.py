@@ -20,17 +20,25 @@ SOFTMAX = ("aten::_softmax", "aten::_log_softmax")
 SOFTMAX_BACK = ("aten::_softmax_backward_data", "aten::_log_softmax_backward_data")
 AS_READ = ("aten::gelu", "aten::gelu_backward")
 """Pointwise, but their results must stand as what they read does."""
+RESIZE = ("aten::mse_loss", "aten::smooth_l1_loss", "aten::huber_loss", "aten::binary_cross_entropy")
+"""Losses whose ``out=`` form takes the memory of a mean for what it is the mean of."""
 TRIED = tuple(
     f"aten::{name}"
     for name in (
-        "_native_batch_norm_legit", "_prelu_kernel", "_prelu_kernel_backward", "addmm", "addmv",
-        "avg_pool2d", "avg_pool2d_backward", "baddbmm", "bmm", "cat", "constant_pad_nd", "convolution",
-        "convolution_backward", "elu_backward", "embedding", "embedding_dense_backward",
-        "hardsigmoid_backward", "hardswish", "hardswish_backward", "hardtanh_backward", "index_add",
-        "index_select", "leaky_relu_backward", "max_pool2d_with_indices",
-        "max_pool2d_with_indices_backward", "mm", "mv", "native_batch_norm", "native_batch_norm_backward",
-        "scatter", "softplus_backward", "upsample_bilinear2d", "upsample_bilinear2d_backward",
-        "upsample_linear1d", "upsample_linear1d_backward",
+        "_adaptive_avg_pool2d", "_adaptive_avg_pool2d_backward", "_native_batch_norm_legit",
+        "_prelu_kernel", "_prelu_kernel_backward", "addmm", "addmv", "avg_pool2d", "avg_pool2d_backward",
+        "baddbmm", "binary_cross_entropy", "binary_cross_entropy_backward",
+        "binary_cross_entropy_with_logits", "bmm", "cat", "constant_pad_nd", "convolution",
+        "convolution_backward", "copy_", "elu_backward", "embedding", "embedding_dense_backward", "flip",
+        "gather", "glu", "glu_backward", "hardsigmoid_backward", "hardswish", "hardswish_backward",
+        "hardtanh_backward", "huber_loss", "huber_loss_backward", "index", "index_add", "index_put",
+        "index_select", "leaky_relu_backward", "log_sigmoid_backward", "log_sigmoid_forward",
+        "max_pool2d_with_indices", "max_pool2d_with_indices_backward", "mm", "mse_loss",
+        "mse_loss_backward", "mv", "native_batch_norm", "native_batch_norm_backward", "nll_loss_backward",
+        "nll_loss_forward", "roll", "scatter", "scatter_add", "select_backward", "slice_backward",
+        "smooth_l1_loss", "smooth_l1_loss_backward", "softplus_backward", "stack", "upsample_bilinear2d",
+        "upsample_bilinear2d_backward", "upsample_linear1d", "upsample_linear1d_backward",
+        "upsample_nearest2d", "upsample_nearest2d_backward",
     )
 ) + ("mkldnn::_convolution_pointwise",)  # fmt: skip
 
@@ -50,8 +58,8 @@ def reads_any(op: Any) -> bool:
 
 def writes_there(op: Any, args: Sequence[Any], outs: Sequence[Tensor]) -> bool:
     """Whether an operation's ``out=`` form fills results that stand as these do."""
-    if takes_any(op):
-        return True
+    if op._schema.name in RESIZE or takes_any(op):
+        return op._schema.name not in RESIZE
     if op._schema.name in AS_READ:
         tensors = [arg for arg in args if isinstance(arg, torch.Tensor)]
         return all(stands_so(outs[0], tensor.stride()) for tensor in tensors)

@@ -248,11 +248,15 @@ class _Recording:
 
 
 def _check_given(tape: Tape) -> None:
-    """Make sure that a tape changes no tensor that it was given or that was there before."""
+    """Make sure that a tape leaves what it was given, or was there before, as and where it is."""
     given = {ref.number for ref in tape.inputs.values()} | set(tape.constants)
     for call in tape.calls:
         if any(tape.fact(ref).alias in given for ref in call.written()):
             raise _not_flat(f"{call.op} changes in place what was there before")
+        if "as_strided" in call.op._schema.name and tape.fact(call.args[0]).alias in given:
+            fact = tape.facts[tape.fact(call.args[0]).alias]
+            if len(call.args) > 3 or fact.dense != fact.strides:
+                raise _not_flat(f"{call.op} may read memory outside of what it was given")
 
 
 def fact_of(tensor: Tensor) -> Fact:
