@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.engine.rewrite import Change, Rule, View
-from retia.engine.trace import Call, Ref, Tape
+from retia.engine.trace import Call, Ref
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -164,4 +164,4 @@ TRAINING = (
 )
 """Rewrites for a training step."""
 
-__all__ = ["EXACT", "NOBODY", "TRAINING", "Tape", "call_of", "op_of", "pool_first"]
+__all__ = ["EXACT", "NOBODY", "TRAINING", "call_of", "op_of", "pool_first"]
