@@ -5,8 +5,8 @@ Nothing else in the house names a private part of PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -149,6 +149,24 @@ def _is_right(found: FusedConvolution) -> bool:
     return right and torch.allclose(added, (plain + picture).relu(), atol=1e-4)
 
 
+@contextmanager
+def whole_stacks() -> Iterator[None]:
+    """While it is entered, ``vmap`` refuses operations that it could only call for one after another.
+
+    Without this part of PyTorch they are called so, with a warning.
+    """
+    home = getattr(torch._C, "_functorch", None)
+    switch = getattr(home, "_set_vmap_fallback_enabled", None)
+    before = getattr(home, "_is_vmap_fallback_enabled", bool)()
+    if switch is not None:
+        switch(False)
+    try:
+        yield
+    finally:
+        if switch is not None:
+            switch(before)
+
+
 def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
     """Whether a layout has no gaps and no place twice."""
     step = 1
@@ -187,5 +205,5 @@ def _strides(tensor: Tensor) -> list[int]:
 
 __all__ = [
     "Form", "FusedConvolution", "bound", "direct", "forms", "fused_adam", "fused_adamw", "fused_convolution",
-    "gradient_switch", "is_dense", "overlap", "same_place",
+    "gradient_switch", "is_dense", "overlap", "same_place", "whole_stacks",
 ]  # fmt: skip

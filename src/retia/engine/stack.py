@@ -6,12 +6,12 @@ already stay. What one call does for all is then a product of stacks of matrices
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
+from retia.engine.kernels import whole_stacks
 from retia.engine.rewrite import Change, Rule, View
 from retia.engine.rules import NOBODY, call_of, op_of
 from retia.engine.trace import Call, NotFlatError, Ref, Tape, contiguous, map_refs, record
@@ -40,13 +40,12 @@ def stacked(tape: Tape, count: int, shared: Collection[str] = ()) -> Tape:
     }
     axes = {name: None if name in shared else 0 for name in given}
     mapped = torch.func.vmap(lambda inputs: _replayed(tape, inputs), in_dims=(axes,))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".*performance drop.*")  # one after another, in truth
-        try:
+    try:
+        with whole_stacks():
             return record(lambda **inputs: mapped(inputs), given)
-        except (RuntimeError, UserWarning, NotImplementedError) as error:
-            said = str(error).splitlines()[0]
-            raise NotFlatError(f"a call has no form for many at once: {said}") from None
+    except (RuntimeError, NotImplementedError) as error:
+        said = str(error).splitlines()[0]
+        raise NotFlatError(f"a call has no form for many at once: {said}") from None
 
 
 def _example(tape: Tape, ref: Ref, front: tuple[int, ...]) -> Tensor:
