@@ -10,7 +10,7 @@ import torch
 
 import retia as rt
 from retia.sources import feeds
-from retia.training import many, stacked
+from retia.training import common, many, stacked
 
 LABELS = ["a", "b", "c"]
 
@@ -249,6 +249,17 @@ def test_ctrl_c_ends_all_with_what_there_is(engine):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_ctrl_c_after_the_last_epoch_comes_too_late():
+    net, data = NETS["dense"]
+
+    def press(entry):
+        if (entry["epoch"], entry["seed"]) == (8, 1):
+            signal.raise_signal(signal.SIGINT)
+
+    runs = rt.train(net, data(), seed=[0, 1], on_epoch=press, **HOW)
+    assert [run.why for run in runs] == ["all 8 epochs done"] * 2
+
+
 def test_a_second_ctrl_c_ends_at_once():
     net, data = NETS["dense"]
 
@@ -303,7 +314,7 @@ def test_convolutions_and_much_work_are_not_stacked(monkeypatch):
 def test_codecs_that_learn_something_else_from_each_part_are_not_stacked(monkeypatch):
     net, data = NETS["dense"]
     fitted = iter([net, rt.Chain(rt.Flatten(), rt.Linear(), rt.Softmax(), **GRAY)])
-    monkeypatch.setattr(many, "fit", lambda net, train, aims: next(fitted))
+    monkeypatch.setattr(common, "fit", lambda net, train, aims: next(fitted))
     runs = rt.train(net, data(), seed=[0, 1], validation=0.2, **HOW)
     why = "the codecs learn something else from each seed's part"
     assert all(run.settings["engine"].endswith(f"one net after another: {why}") for run in runs)
@@ -316,6 +327,16 @@ def test_examples_that_do_not_fit_are_not_stacked(monkeypatch):
     assert runs[0].settings["engine"].endswith("one net after another: the examples do not fit into memory")
     for run in runs:
         same(run, rt.train(net, data(), seed=run.seed, **HOW), 1e-12)
+
+
+def test_a_memory_that_is_too_small_for_all_holds_each(monkeypatch):
+    def full(*given):
+        raise MemoryError("not enough memory")
+
+    net, data = NETS["dense"]
+    monkeypatch.setattr(many, "Stack", full)
+    runs = rt.train(net, data(), seed=[0, 1], **HOW)
+    assert all(run.settings["engine"].endswith(": the memory is too small for all") for run in runs)
 
 
 # What is said -------------------------------------------------------------------------------------

@@ -179,15 +179,18 @@ class Examples:
         made.feed = joined(kept, rest)
         return made
 
-    def part(self, data: Data, rows: Tensor) -> Examples:
+    def part(self, data: Data, rows: Tensor, *, copied: bool = False) -> Examples:
         """Some of the examples, on the columns that are packed here.
 
         Args:
             data: that they make.
             rows: their numbers here.
+            copied: have them side by side in memory of their own.
         """
         made = copy.copy(self)
         made.origin, made.data, made.feed = made, data, PartFeed(self.feed, rows)
+        if copied and isinstance(self.feed, ResidentFeed):
+            made.feed = ResidentFeed.of(self.feed.take(rows))
         return made
 
     def packed(self, port: str) -> str:

@@ -31,7 +31,7 @@ from retia.training.prepare import Prepared, batches, prepare
 from retia.training.progress import Progress
 from retia.training.rates import read_rates
 from retia.training.result import Training
-from retia.training.runner import REPAYS, Flowing, Runner, runner_of
+from retia.training.runner import REPAYS, Runner, runner_of
 from retia.training.step import State, Step, row_major
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ class Loop:
     def _judge_of(self, examples: Examples | None, size: int) -> Judge | None:
         if examples is None:
             return None
-        flat = isinstance(self.runner, Flowing) and len(examples) // size * self.epochs >= REPAYS
+        flat = self.runner.by_program and len(examples) // size * self.epochs >= REPAYS
         return Judge(self.step, examples, self.state, size, flat=flat)
 
     @property

@@ -12,28 +12,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from retia._late import numpy as np
 from retia._torch import torch
-from retia.engine.devices import program_on
+from retia.engine.devices import is_out_of_memory, program_on
 from retia.engine.process import steady
 from retia.engine.trace import NotFlatError
 from retia.errors import ArgumentError, TrainingError
-from retia.metrics.examples import Examples, whole_targets
-from retia.metrics.objective import aims_of, objective
 from retia.nets.net import Net
 from retia.nets.settings import whole
-from retia.sources.dataset import Data
 from retia.sources.reading import data as read_data
-from retia.training.frozen import resting
+from retia.training.common import Common, NotStackedError
+from retia.training.frozen import refuse_idle, resting
 from retia.training.interrupt import INTERRUPTED, Interrupt
 from retia.training.optimizer import Optimizer
 from retia.training.optimizers import read_optimizer
-from retia.training.prepare import Prepared, batches, fit, parts_of
+from retia.training.prepare import Prepared, batches
 from retia.training.progress import Progress
 from retia.training.rates import read_rates
 from retia.training.result import Training
 from retia.training.runner import REPAYS
-from retia.training.stacked import NotStackedError, Stack
+from retia.training.stacked import Stack
 from retia.training.step import Step
 
 if TYPE_CHECKING:
@@ -125,6 +122,10 @@ def train_many(asked: Asked, pairs: Sequence[Pair]) -> list[Training]:
             together = _planned(asked, pairs)
         except (NotStackedError, NotFlatError) as error:
             return _one_by_one(asked, pairs, error.message)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return _one_by_one(asked, pairs, "the memory is too small for all")
         return together.train()
 
 
@@ -166,18 +167,23 @@ def _planned(asked: Asked, pairs: Sequence[Pair]) -> Together:
         NotStackedError, NotFlatError: it cannot be, or would not be quicker.
     """
     _refuse(asked, pairs)
-    found, ready, numbers = _prepared(asked, [seed for seed, _ in pairs])
+    common = Common(asked.net, asked.data, asked.validation, asked.loss, asked.device)
+    shares = {seed: common.share(seed) for seed in dict.fromkeys(seed for seed, _ in pairs)}
+    ready = [shares[seed].ready for seed, _ in pairs]
     steps = [
         Step(each.net, each.objective, optimizer, seed, read_rates(each.net, asked.rates))
         for each, (seed, optimizer) in zip(ready, pairs, strict=True)
     ]
+    if asked.epochs:
+        refuse_idle(steps[0])
     if steps[0].paces.frozen or resting(ready[0].net, steps[0].paces):
         raise NotStackedError("what frozen layers give is kept for each alone")
     once = Counter(len(rows) for rows in batches(ready[0], pairs[0][0], 1, asked.batch_size))
     sizes = {size: times * asked.epochs for size, times in once.items()}
     if not asked.epochs or (asked.engine == "auto" and max(sizes.values()) < REPAYS):
         raise NotStackedError("so few steps")
-    stack = Stack(steps, found, [each.train for each in ready], numbers, sizes)
+    numbers = [shares[seed].numbers for seed, _ in pairs]
+    stack = Stack(steps, common.whole, [each.train for each in ready], torch.stack(numbers), sizes)
     return Together(asked, ready, stack)
 
 
@@ -193,51 +199,6 @@ def _refuse(asked: Asked, pairs: Sequence[Pair]) -> None:
         differ = {name for name, value in other.settings().items() if value != settings.get(name)}
         if type(other) is not kind or differ - {"learning_rate"}:
             raise NotStackedError("the optimizers differ in more than the learning rate")
-
-
-def _prepared(asked: Asked, seeds: Sequence[int]) -> tuple[Examples, list[Prepared], Tensor]:
-    """All examples, packed once; each net's own training; its examples' numbers among all."""
-    data: Data = asked.data.train
-    parts = {seed: parts_of(asked.data, asked.validation, seed) for seed in seeds}
-    aims = aims_of(asked.net, asked.loss)
-    fitted = {seed: fit(asked.net, train, aims) for seed, (train, _, _) in parts.items()}
-    first = fitted[seeds[0]]
-    if any(net != first for net in fitted.values()):
-        raise NotStackedError("the codecs learn something else from each seed's part")
-    if len({len(train) for train, _, _ in parts.values()}) > 1:
-        raise NotStackedError("the seeds' parts are of different sizes")
-    targets = whole_targets(first, data, aims)
-    nets = {seed: first.init(seed) for seed in parts}
-    aim = {seed: objective(net, asked.loss, targets) for seed, net in nets.items()}
-    every = Examples(first, data, aim[seeds[0]], asked.device)
-    every.check_all()
-    others: dict[int, Examples] = {}
-
-    def examples(part: Data, split: bool, seed: int) -> Examples:
-        if part is data:
-            return every
-        if split:
-            return every.part(part, numbers_in(part, data))
-        if id(part) not in others:
-            others[id(part)] = Examples(first, part, aim[seed], asked.device)
-        return others[id(part)]
-
-    ready = {}
-    for seed, (train, held_out, chosen) in parts.items():
-        split = train is not data
-        judged = None if held_out is None else examples(held_out, split, seed)
-        ready[seed] = Prepared(nets[seed], aim[seed], examples(train, split, seed), judged, chosen)
-    numbers = {seed: numbers_in(train, data) for seed, (train, _, _) in parts.items()}
-    return every, [ready[seed] for seed in seeds], torch.stack([numbers[seed] for seed in seeds])
-
-
-def numbers_in(part: Data, data: Data) -> Tensor:
-    """Which examples of a set a part of it has."""
-    if part is data:
-        return torch.arange(len(data))
-    rows = np.asarray(data.rows)
-    order = np.argsort(rows, kind="stable")
-    return torch.from_numpy(order[np.searchsorted(rows, np.asarray(part.rows), sorter=order)])
 
 
 class Together:
@@ -267,23 +228,25 @@ class Together:
         with Interrupt() as stop, Progress(self._asked.progress, self._asked.epochs, count) as shown:
             try:
                 for epoch in range(1, self._asked.epochs + 1):
-                    self._epoch(epoch, stop, shown)
-                    if stop.asked or not self._alive:
+                    if stop.asked or not self._epoch(epoch, stop, shown):
+                        why = INTERRUPTED
+                        break
+                    if not self._alive:
                         break
             except KeyboardInterrupt:
                 if stop.asked:
                     raise
                 why = INTERRUPTED
-        why = INTERRUPTED if stop.asked else why
         return [self._runs.get(number) or loop.result(why) for number, loop in enumerate(self._loops)]
 
-    def _epoch(self, epoch: int, stop: Interrupt, shown: Progress) -> None:
+    def _epoch(self, epoch: int, stop: Interrupt, shown: Progress) -> bool:
+        """One epoch of the nets that go on; answers whether it was finished."""
         for number in self._alive:
             self._loops[number].begin(epoch)
         for rows in self._batches(epoch):
             self._step(rows, shown)
             if stop.asked or not self._alive:
-                return
+                return not stop.asked
             if shown.is_due():
                 loops = [self._loops[number] for number in self._alive]
                 shown.batch(epoch, loops[0].done, self._mean([loop.so_far() for loop in loops]))
@@ -295,6 +258,7 @@ class Together:
             why = loop.told_to_stop(entry)
             if why:
                 self._out(number, loop.result(why))
+        return True
 
     def _batches(self, epoch: int) -> Iterable[Tensor]:
         """The batches of an epoch, (nets, batch) each."""

@@ -52,6 +52,7 @@ class Runner(ABC):
         counts: right decisions since they were cleared.
         told: how it runs, in words.
         threads: as many as it runs on.
+        by_program: whether steps are flat programs, so that judging had better be one too.
     """
 
     step: Step
@@ -60,6 +61,7 @@ class Runner(ABC):
     counts: Counts
     told: str
     threads: int
+    by_program: bool = False
 
     @abstractmethod
     def epoch(self, batches: Sequence[Tensor], watch: Watch) -> None:
@@ -111,6 +113,8 @@ class Flowing(Runner):
     Raises:
         NotFlatError: the net decides by the numbers it sees.
     """
+
+    by_program = True
 
     def __init__(
         self,

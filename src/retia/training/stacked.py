@@ -22,8 +22,8 @@ from retia.engine.rewrite import rewritten
 from retia.engine.rules import TRAINING
 from retia.engine.stack import STACKED, stacked
 from retia.engine.trace import Fact, Tape
-from retia.errors import Error
 from retia.metrics.examples import Examples
+from retia.training.common import NotStackedError
 from retia.training.flat import flattened
 from retia.training.job import ARRAY, COLUMN, GRADIENT, KEY, LOSS, ROWS, UPDATE, Job
 from retia.training.optimizer import Group, Memory
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 
 MOST = 30e6
 """A step of so many FLOPs or more gains nothing from being stacked; see ``refused``."""
-
-
-class NotStackedError(Error):
-    """Nets that are trained one after another, because they cannot be stacked or it would gain nothing."""
 
 
 class Stack:
@@ -105,7 +101,7 @@ class Stack:
     def _tell(self, work: int, begin: float) -> None:
         told = f"program of {len(self.lanes)} nets at once, planned in {time.perf_counter() - begin:.2f} s"
         for number, lane in enumerate(self.lanes):
-            lane.told, lane.threads = told, threads_for(work)
+            lane.told, lane.threads, lane.by_program = told, threads_for(work), True
             lane.counts.right = {port: right[number] for port, right in self._right.items()}
 
     # Steps ----------------------------------------------------------------------------------------
