@@ -535,6 +535,22 @@ def test_a_row_through_a_dense_layer_and_softmax_is_a_row():
         check(job, (rows, 6), (4, 6), (4,), near=1e-5)
 
 
+def test_a_softmax_of_what_every_run_makes_anew():
+    def job(x, w):
+        y = F.hardswish(x.t() @ w)  # columns, then in memory that the run takes
+        return F.mish(y).softmax(1), F.rrelu(y).log_softmax(1), torch.addmm(w[0], F.celu(y), w)
+
+    check(job, (6, 4), (6, 6), near=1e-5)
+
+    def back(x):
+        leaf = x.detach().requires_grad_()
+        with torch.enable_grad():
+            y = F.hardswish(leaf.tanh().permute(0, 2, 1).log_softmax(2))
+            return torch.autograd.grad(y.square().sum(), leaf)[0]
+
+    check(back, (3, 3, 3), near=1e-5)
+
+
 def test_plain_plans_keep_the_bits_of_what_was_recorded():
     def job(x, k, w):
         y = F.max_pool2d(F.conv2d(x, k).relu(), 2).flatten(1)

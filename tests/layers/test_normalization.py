@@ -211,3 +211,20 @@ REFUSED = [
 def test_wrong_arguments_are_refused_with_the_cure(call, text):
     with pytest.raises(rt.Error, match=text):
         call()
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 1), (4, 1, 3), (3, 1, 1), (2, 2, 1, 3)])
+@pytest.mark.parametrize("training", [True, False])
+def test_derivatives_beside_an_axis_of_one_do_not_depend_on_what_follows(shape, training):
+    """PyTorch's own kernel gets them wrong where the axes of what comes back stand in another order."""
+    rank = len(shape)
+    for axes in ([*range(1, rank), 0], [*reversed(range(rank))]):
+        net = rt.Chain(rt.BatchNorm(), rt.Transpose(*axes), rt.Tanh(), input=shape).init()
+        arrays = {p: a.double() if a.is_floating_point() else a for p, a in net.arrays.items()}
+        x = torch.rand(3, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        leaves = [x.requires_grad_(), *(arrays[path].requires_grad_() for path in net.learned())]
+
+        def run(*_, net=net, x=x, arrays=arrays):
+            return walk(net, {"input": x}, arrays, Run(training=training))["output"]
+
+        assert torch.autograd.gradcheck(run, leaves)

@@ -116,7 +116,8 @@ def adapted(
     """A call as the memory of its arguments likes it.
 
     Args:
-        free: whether another kernel may compute it, from arguments that stand where they stand.
+        free: whether another kernel may compute it, and its arguments stand at the same place in every run,
+            so that views of them can be made beforehand.
     Returns:
         The form, the arguments, where the results go, and copies to make before: (to, from).
     """
@@ -125,9 +126,9 @@ def adapted(
         return Form(bound("relu_"), (), True), args[:1], [], []  # the same kernel, found at less cost
     if form.bound and name in WITH_NUMBERS:
         args[1] = _as_tensor(args[0], args[1])
-    if name in SOFTMAX and _turned([args[0], *outs], args[1]):
+    if free and name in SOFTMAX and _turned([args[0], *outs], args[1]):
         return form, [args[0].mT, args[0].dim() - 2, *args[2:]], [outs[0].mT], []
-    if name in SOFTMAX_BACK and _turned([*args[:2], *outs], args[2]):
+    if free and name in SOFTMAX_BACK and _turned([*args[:2], *outs], args[2]):
         return form, [args[0].mT, args[1].mT, args[0].dim() - 2, *args[3:]], [outs[0].mT], []
     if free and form.bound and name in ROWS and _is_one_row(args):
         *bias, left, right = args

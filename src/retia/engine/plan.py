@@ -19,7 +19,7 @@ from retia.engine.kernels import Form, direct, forms, is_dense, overlap, same_pl
 from retia.engine.layouts import CONVOLUTIONS, adapted, channels_last, is_picture, layout
 from retia.engine.lives import Lives
 from retia.engine.source import Source
-from retia.engine.strides import reads_any, stands_so, writes_there
+from retia.engine.strides import misread, writes_there
 from retia.engine.trace import Call, Ref, Tape, map_refs, tensors_in
 from retia.engine.views import RESHAPES, UNSAFE_VIEW, inverse, is_view, viewed
 
@@ -193,9 +193,10 @@ class Planner:
 
     def _settle(self, call: Call) -> None:
         """Lay what a call reads as it was recorded, where the operation may not take it otherwise."""
-        for ref in () if reads_any(call.op) else dict.fromkeys(call.refs()):
-            if not stands_so(self.slots[ref.number].tensor, self.tape.fact(ref).strides):
-                self._settled[ref.number] = self._recorded(ref).tensor
+        refs = [*dict.fromkeys(call.refs())]
+        tensors = [self.slots[ref.number].tensor for ref in refs]
+        for place in misread(call.op, tensors, [self.tape.fact(ref).strides for ref in refs]):
+            self._settled[refs[place].number] = self._recorded(refs[place]).tensor
 
     def _given(self, call: Call) -> tuple[Any, dict[str, Any]]:
         def tensor(ref: Ref) -> Tensor:

@@ -20,6 +20,8 @@ SOFTMAX = ("aten::_softmax", "aten::_log_softmax")
 SOFTMAX_BACK = ("aten::_softmax_backward_data", "aten::_log_softmax_backward_data")
 AS_READ = ("aten::gelu", "aten::gelu_backward")
 """Pointwise, but their results must stand as what they read does."""
+ALIKE = ("aten::native_batch_norm_backward",)
+"""Takes any layout, but what is of one shape must stand in one way: else an axis of size 1 misleads it."""
 RESIZE = ("aten::mse_loss", "aten::smooth_l1_loss", "aten::huber_loss", "aten::binary_cross_entropy")
 """Losses whose ``out=`` form takes the memory of a mean for what it is the mean of."""
 TRIED = tuple(
@@ -54,6 +56,20 @@ def takes_any(op: Any) -> bool:
 def reads_any(op: Any) -> bool:
     """Whether an operation reads tensors that stand in any way."""
     return takes_any(op) or op._schema.name in (*AS_READ, *SOFTMAX, *SOFTMAX_BACK)
+
+
+def misread(op: Any, tensors: Sequence[Tensor], recorded: Sequence[Sequence[int]]) -> list[int]:
+    """Which of the tensors that a call reads have to be laid as they were recorded, by their places.
+
+    Args:
+        recorded: the strides that each had.
+    """
+    if op._schema.name in ALIKE:
+        ways = {tensor.stride() for tensor in tensors if tensor.shape == tensors[0].shape}
+        pairs = enumerate(zip(tensors, recorded, strict=True)) if len(ways) > 1 else ()
+        return [place for place, (tensor, strides) in pairs if tensor.stride() != tuple(strides)]
+    pairs = () if reads_any(op) else enumerate(zip(tensors, recorded, strict=True))
+    return [place for place, (tensor, strides) in pairs if not stands_so(tensor, strides)]
 
 
 def writes_there(op: Any, args: Sequence[Any], outs: Sequence[Tensor]) -> bool:

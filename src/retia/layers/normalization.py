@@ -97,9 +97,8 @@ class BatchNorm(Layer):
         weight: Tensor | None = None,
         bias: Tensor | None = None,
     ) -> Tensor:
-        norm = torch.nn.functional.batch_norm
         if not moment.training:
-            return norm(x, running_mean, running_var, weight, bias, False, 0.0, self.eps)
+            return _batch_norm(x, running_mean, running_var, weight, bias, False, 0.0, self.eps)
         if x.shape[0] * math.prod(x.shape[2:]) == 1:
             raise TrainingError(
                 f"{moment.node.label}: one value for each channel has no variance to train with.",
@@ -109,7 +108,7 @@ class BatchNorm(Layer):
         mask = moment.mask()
         if mask is None:
             mean, variance = running_mean.clone(), running_var.clone()
-            y = norm(x, mean, variance, weight, bias, True, self.momentum, self.eps)
+            y = _batch_norm(x, mean, variance, weight, bias, True, self.momentum, self.eps)
         else:
             y, mean, variance = self._masked(x, mask, running_mean, running_var)
             y = by_channel(y, weight, bias)
@@ -124,6 +123,19 @@ class BatchNorm(Layer):
         unbiased = variance * count / (count - 1).clamp(min=1)
         new_mean = torch.lerp(old_mean, mean.detach().flatten(), self.momentum)
         return y, new_mean, torch.lerp(old_var, unbiased.detach().flatten(), self.momentum)
+
+
+def _batch_norm(x: Tensor, *settings: Any) -> Tensor:
+    """PyTorch's batch normalization, with derivatives that are right beside an axis of size 1.
+
+    There its backward kernel reads pulls wrongly that stand in another order of axes than ``x``.
+    """
+    if 1 not in x.shape[2:]:
+        return torch.nn.functional.batch_norm(x, *settings)
+    y = torch.nn.functional.batch_norm(x.contiguous(), *settings)
+    if y.requires_grad:
+        y.register_hook(lambda pull: pull.contiguous())
+    return y
 
 
 @layer
