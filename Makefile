@@ -1,7 +1,7 @@
 # make demo    train a net to read digits, and see it read
 # make test    what CI runs: style, types, tests
 # make check   the tests with their full counts
-# make bench   measure, and write bench/RESULTS.md
+# make bench   measure against other frameworks, and write bench/RESULTS.md; BENCH="training --rounds 9" for a part
 # make clean   remove what the above made
 
 PYTHON ?= python3
@@ -26,11 +26,11 @@ test: .venv/test.stamp
 check: .venv/test.stamp
 	$(TESTS) --full
 
-bench: .venv/test.stamp
-	$(BIN)/python bench/run.py
+bench: .venv-bench/bench.stamp
+	.venv-bench/bin/python bench/run.py $(BENCH)
 
 clean:
-	rm -rf .venv out build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-bench out build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp says what is installed. One is older than pyproject.toml when the environment has to follow it.
@@ -39,6 +39,13 @@ clean:
 
 .venv/test.stamp: pyproject.toml
 	@$(MAKE) --no-print-directory install EXTRA=test STAMP=$@
+
+# The peers live in an environment of their own.
+.venv-bench/bench.stamp: pyproject.toml
+	@echo "Setting up .venv-bench (Retia with [bench]) ..."
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/pip --quiet --quiet --disable-pip-version-check install --editable '.[bench]'
+	@touch $@
 
 .PHONY: install
 install:

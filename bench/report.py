@@ -3,8 +3,8 @@
 import json
 import statistics
 import textwrap
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Table:
         ours: keys of Retia's rows, a column of ratios each.
         scale: of the numbers: 1e3 for milliseconds.
         first: whether to tell the round that is not counted.
+        beside: other numbers that were told, by the heads of their columns.
         notes: what else there is to say.
     """
 
@@ -38,6 +39,7 @@ class Table:
     ours: Sequence[str] = ("retia",)
     scale: float = 1.0
     first: bool = False
+    beside: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     def markdown(self) -> str:
@@ -51,12 +53,13 @@ class Table:
             *(["first"] if self.first else []),
             *(f"{row.peer.words} / it" for row in ours),
         ]
-        heads += ["test accuracy"] if tests else []
+        heads += [*self.beside.values(), *(["test accuracy"] if tests else [])]
         lines = [line(heads), line(["---"] * len(heads))]
         for row in done:
             cells = [row.peer.words, self._spread(row)]
             cells += [_number((row.first or 0) * self.scale)] if self.first else []
             cells += ["" if our is row else ratio(our, row) for our in ours]
+            cells += [_number(self._told(row, name)) for name in self.beside]
             cells += [f"{row.last['test']:.2%}" if "test" in row.last else ""] if tests else []
             lines.append(line(cells))
         left = [f"Left out: {row.peer.words}: {row.failed}." for row in self.rows if row.failed]
@@ -64,6 +67,9 @@ class Table:
         return "\n".join(
             [f"### {self.title}", "", *lines, *paragraph([*self.notes, *short, *left, quiet(done)])]
         )
+
+    def _told(self, row: Row, name: str) -> float:
+        return self.scale * statistics.median(told[name] for told in row.told)
 
     def _spread(self, row: Row) -> str:
         seconds = [value * self.scale for value in _counted(row)]

@@ -34,7 +34,7 @@ class Peer:
     Attributes:
         key: short name, for the command line.
         words: what it is, in the table.
-        job: module and function in ``peers``, ``"torch_best:train"``.
+        job: module and function, ``"peers.torch_best:train"``.
         settings: the function's keyword arguments.
         needs: modules without which it is skipped.
         environment: variables of its process.
@@ -64,12 +64,15 @@ class Worker:
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (open as long as the worker)
         settings = json.dumps({**peer.settings, **extra})
         self.process = subprocess.Popen(
-            [sys.executable, HERE / "worker.py", f"peers.{peer.job}", settings],
+            [sys.executable, HERE / "worker.py", peer.job, settings],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, bufsize=0,
             env={**os.environ, **peer.environment},
         )  # fmt: skip
         self.buffer = b""
         self.last: dict[str, Any] | None = None
+
+    def wait(self) -> None:
+        """Until the job is ready for its first turn."""
         self.read()
 
     def turn(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,8 +92,8 @@ class Worker:
     def close(self) -> None:
         """Stop the process, whatever it does."""
         self.process.kill()
-        self.process.wait()
-        self.errors.close()
+        with self.process, self.errors:  # which closes the pipes and waits
+            pass
 
     def read(self) -> dict[str, Any]:
         """The worker's next message."""
@@ -202,6 +205,7 @@ class Field:
 
     def _open(self, row: Row) -> None:
         self.workers[row.peer.key] = Worker(row.peer, self.extra, self.limit)
+        self.workers[row.peer.key].wait()
 
     def _round(self, row: Row, count: int, request: Mapping[str, Any]) -> None:
         late = row.first is not None and row.first > self.patience and count > 3

@@ -22,9 +22,9 @@ epoch after the first.
 ![Seconds of an epoch against width, depth, batch and examples](growth.png)
 """
 PEERS = (
-    Peer("retia", "Retia", "retia_net:grow"),
-    Peer("torch-best", "PyTorch, best loop", "torch_best:grow", needs=("torch",)),
-    Peer("jax", "JAX", "jax_net:grow", needs=("jax",)),
+    Peer("retia", "Retia", "peers.retia_net:grow"),
+    Peer("torch-best", "PyTorch, best loop", "peers.torch_best:grow", needs=("torch",)),
+    Peer("jax", "JAX", "peers.jax_net:grow", needs=("jax",)),
 )
 FEW = 6400
 AXES: dict[str, dict[int, dict[str, Any]]] = {

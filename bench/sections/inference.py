@@ -20,12 +20,12 @@ TORCH = (
     ("frozen", "jit.freeze"),
 )
 PEERS = (
-    Peer("retia", "Retia, program", "retia_net:answer"),
-    Peer("retia-call", "Retia, call", "retia_net:answer", {"checked": True}),
-    *(Peer(f"torch-{mode}", f"PyTorch, {words}", "torch_net:answer", {"mode": mode}, ("torch",))
+    Peer("retia", "Retia, program", "peers.retia_net:answer"),
+    Peer("retia-call", "Retia, call", "peers.retia_net:answer", {"checked": True}),
+    *(Peer(f"torch-{mode}", f"PyTorch, {words}", "peers.torch_net:answer", {"mode": mode}, ("torch",))
       for mode, words in TORCH),
-    Peer("onnxruntime", "onnxruntime", "onnx_net:answer", needs=("onnx", "onnxruntime", "torch")),
-    Peer("jax", "JAX, jit", "jax_net:answer", needs=("jax",)),
+    Peer("onnxruntime", "onnxruntime", "peers.onnx_net:answer", needs=("onnx", "onnxruntime", "torch")),
+    Peer("jax", "JAX, jit", "peers.jax_net:answer", needs=("jax",)),
 )  # fmt: skip
 
 

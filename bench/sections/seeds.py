@@ -14,9 +14,9 @@ Seconds of {COUNT} whole trainings of 784-15-10 that differ in their seed, {EPOC
 everything counted that the call does. Retia and JAX train them at once; the accuracy is their mean.
 """
 PEERS = (
-    Peer("retia", "Retia, `seed=[0, ..., 7]`", "retia_net:seeds"),
-    Peer("torch-best", "PyTorch, best loop, one after another", "torch_best:seeds", needs=("torch",)),
-    Peer("jax", "JAX, vmap of a scan, one order for all", "jax_net:seeds", needs=("jax",)),
+    Peer("retia", "Retia, `seed=[0, ..., 7]`", "peers.retia_net:seeds"),
+    Peer("torch-best", "PyTorch, best loop, one after another", "peers.torch_best:seeds", needs=("torch",)),
+    Peer("jax", "JAX, vmap of a scan, one order for all", "peers.jax_net:seeds", needs=("jax",)),
 )
 
 

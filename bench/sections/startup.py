@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -81,13 +80,16 @@ def until_told(peer: Peer, command: Sequence[str], how: How) -> tuple[float, str
         "BENCH_EXAMPLES": str(how.examples),
     }
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    with tempfile.TemporaryFile("w+") as errors:
-        begin = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
-        told = next((line for line in process.stdout if line.startswith("epoch 1")), None)
-        seconds = time.perf_counter() - begin
-        process.communicate(timeout=how.limit)
-        if told is not None:
-            return seconds, None
-        errors.seek(0)
-        return seconds, reason([line.strip() for line in errors if line.strip()], process.returncode)
+    lines: list[str] = []
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+    for line in process.stdout:
+        lines.append(line.strip())
+        if line.startswith("epoch 1"):
+            break
+    seconds = time.perf_counter() - begin
+    process.communicate(timeout=how.limit)
+    told = bool(lines) and lines[-1].startswith("epoch 1")
+    return seconds, None if told else reason([line for line in lines if line], process.returncode)

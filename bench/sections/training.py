@@ -19,28 +19,30 @@ with arrays of its own and computes no accuracy.
 
 def _keras(key: str, words: str, backend: str, module: str, together: int) -> Peer:
     return Peer(
-        key, words, "keras_net:train", {"together": together}, needs=("keras", module),
+        key, words, "peers.keras_net:train", {"together": together}, needs=("keras", module),
         environment={"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"},
     )  # fmt: skip
 
 
 PEERS = (
-    Peer("retia", "Retia", "retia_net:train"),
-    Peer("torch-best", "PyTorch, best loop", "torch_best:train", needs=("torch",)),
-    Peer("torch-nchw", "PyTorch, best loop, NCHW", "torch_best:train", {"last": False}, needs=("torch",)),
+    Peer("retia", "Retia", "peers.retia_net:train"),
+    Peer("torch-best", "PyTorch, best loop", "peers.torch_best:train", needs=("torch",)),
+    Peer(
+        "torch-nchw", "PyTorch, best loop, NCHW", "peers.torch_best:train", {"last": False}, needs=("torch",)
+    ),
     Peer(
         "torch-compile",
         "PyTorch, best loop, torch.compile",
-        "torch_best:train",
+        "peers.torch_best:train",
         {"compiled": True},
         ("torch",),
     ),
-    Peer("torch-loader", "PyTorch, DataLoader", "torch_loader:train", needs=("torch",)),
-    Peer("jax", "JAX", "jax_net:train", needs=("jax",)),
+    Peer("torch-loader", "PyTorch, DataLoader", "peers.torch_loader:train", needs=("torch",)),
+    Peer("jax", "JAX", "peers.jax_net:train", needs=("jax",)),
     _keras("keras-jax", "Keras on JAX", "jax", "jax", 8),
     _keras("keras-tensorflow", "Keras on TensorFlow", "tensorflow", "tensorflow", 1),
     _keras("keras-torch", "Keras on PyTorch", "torch", "torch", 1),
-    Peer("sklearn", "scikit-learn", "sklearn_mlp:train", needs=("sklearn",)),
+    Peer("sklearn", "scikit-learn", "peers.sklearn_mlp:train", needs=("sklearn",)),
 )
 
 

