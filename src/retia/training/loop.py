@@ -154,6 +154,9 @@ def train(
         >>> run = rt.train(rt.Linear(1), (x, y), epochs=300, optimizer=rt.Adam(0.1), progress=False)
         >>> bool(abs(run.net([4.0]) - 9.0) < 0.1)
         True
+        >>> runs = rt.train(rt.Linear(1), (x, y), seed=range(3), epochs=1, progress=False)
+        >>> [run.seed for run in runs]
+        [0, 1, 2]
     """
     _refuse_unknown(unknown)
     later = {"checkpoint": checkpoint, "resume": resume, "look": look}
