@@ -152,6 +152,9 @@ NEAR = {torch.float64: 1e-10, torch.float32: 1e-5}
 FLOOR = 0.1
 """How near, in parts of the greatest tensor, where terms cancel and what is left is rounding alone."""
 
+NOTHING = 10.0
+"""The same where the walk says exactly nothing: rounding, divided by a spread that is nothing too."""
+
 
 def off(got: Tensors, expected: Tensors, other: Tensors | None = None) -> dict[str, float]:
     """The tensors that are too far from those of the walk, and how far.
@@ -167,13 +170,15 @@ def off(got: Tensors, expected: Tensors, other: Tensors | None = None) -> dict[s
     found = {}
     for name, tensor in expected.items():
         size, near = _size(tensor), NEAR.get(tensor.dtype, 0.0)
-        own = 0.0 if other is None else distance(tensor, other[name])
+        own = float("inf") if other is None else distance(tensor, other[name])
         apart = distance(got[name], tensor)
         most = near * size
         if tensor.dtype == torch.float32 and own < float("inf"):
             most = max(most, 4 * own)
         if 0.01 * size < own < float("inf"):
             most = max(most, near * FLOOR * greatest)
+        if size == own == 0:
+            most = NOTHING * near
         if not apart <= most:
             found[name] = apart / max(size, 1e-300)
     return found

@@ -134,8 +134,12 @@ def _batch_norm(x: Tensor, *settings: Any) -> Tensor:
         return torch.nn.functional.batch_norm(x, *settings)
     y = torch.nn.functional.batch_norm(x.contiguous(), *settings)
     if y.requires_grad:
-        y.register_hook(lambda pull: pull.contiguous())
+        y.register_hook(_in_rows)  # type: ignore[no-untyped-call]
     return y
+
+
+def _in_rows(pull: Tensor | None) -> Tensor | None:
+    return None if pull is None else pull.contiguous()
 
 
 @layer
