@@ -156,10 +156,13 @@ def _turned(given: Sequence[Tensor], axis: int) -> bool:
 def _as_tensor(beside: Any, number: Any) -> Any:
     """A bare number as a tensor without axes, of the type that it counts as: reading one costs less."""
     plain = isinstance(number, int | float) and not isinstance(number, bool)
-    if not plain or not isinstance(beside, torch.Tensor) or beside.dim() == 0 or beside.is_complex():
+    if not plain or not isinstance(beside, torch.Tensor) or beside.is_complex():
         return number
     if beside.dtype.is_floating_point:
-        return torch.tensor(float(number), dtype=torch.float64)
+        alone = beside.dim() == 0  # then both count alike, and the type is the wider one
+        return torch.tensor(float(number), dtype=beside.dtype if alone else torch.float64)
+    if beside.dim() == 0:
+        return number
     if isinstance(number, float):
         return torch.tensor(number, dtype=torch.get_default_dtype())
     return torch.tensor(number) if beside.dtype != torch.bool else number

@@ -142,6 +142,39 @@ def _cross_entropy(view: View, call: Call) -> Change | None:
     }
 
 
+def _picked(view: View, call: Call) -> Change | None:
+    """The losses of class numbers are the logarithms at their places, and nothing else is asked for."""
+    logs, target, weight, reduction, ignored = call.args[:5]
+    total = call.results[1]
+    plain = weight is None and reduction == 0 and ignored == NOBODY and total is not None
+    if not plain or len(view.tape.fact(logs).shape) != 2 or not view.read_only_by(_real(total), ()):
+        return None
+    tape, losses = view.tape, _real(call.results[0])
+    rows = tape.fact(logs).shape[0]
+    places = tape.like(target, (rows, 1))
+    places = tape.new(tape.fact(places), target.number)
+    found = tape.like(logs, (rows, 1))
+    flat = tape.new(tape.fact(losses), found.number)
+    return {
+        call: [
+            call_of(op_of("unsqueeze"), (target, 1), places),
+            call_of(op_of("gather"), (logs, 1, places), found),
+            call_of(op_of("view"), (found, [rows]), flat),
+            call_of(op_of("neg"), (flat,), losses),
+        ]
+    }
+
+
+def _counted(view: View, call: Call) -> Change | None:
+    """A sum of truth values is how many are true."""
+    source = view.tape.fact(call.args[0])
+    whole = not view.tape.fact(call.result).shape and source.device.type == "cpu"
+    counts = source.dtype == torch.bool and view.tape.fact(call.result).dtype == torch.int64
+    return (
+        {call: [call_of(op_of("count_nonzero"), (call.args[0],), call.result)]} if whole and counts else None
+    )
+
+
 def _uniform(tensor: Tensor | None) -> float | None:
     """The number that stands everywhere in a constant; None where it is no such constant."""
     if tensor is None or tensor.numel() == 0:
@@ -159,6 +192,8 @@ EXACT = (
 TRAINING = (
     Rule("pool before relu", "max_pool2d_with_indices", pool_first),
     Rule("cross-entropy's gradient in closed form", "_log_softmax_backward_data", _cross_entropy),
+    Rule("losses of classes picked", "nll_loss_forward", _picked),
+    Rule("truths counted", "sum", _counted),
     Rule("column sums as a product", "sum", _column_sums),
     *EXACT,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from retia._torch import torch
@@ -51,10 +52,17 @@ class Flat:
         memory = self.state.memory
         memory.count += 1
         self.state.count += 1
-        for stretch in self.stretches:
-            slots = {name: [slot] for name, slot in stretch.slots.items()}
-            rate = optimizer.learning_rate * stretch.rate
-            optimizer.sweep(Group([stretch.arrays], [stretch.gradients], slots, memory.count, rate))
+        for stretch, group in self._groups:
+            group.count, group.rate = memory.count, optimizer.learning_rate * stretch.rate
+            optimizer.sweep(group)
+
+    @cached_property
+    def _groups(self) -> list[tuple[Stretch, Group]]:
+        """The stretches as optimizers take them, made once: a step of a small net is a few hundred us."""
+        return [
+            (s, Group([s.arrays], [s.gradients], {name: [slot] for name, slot in s.slots.items()}, 0, 0.0))
+            for s in self.stretches
+        ]
 
 
 def flattened(

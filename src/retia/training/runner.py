@@ -153,9 +153,10 @@ class Flowing(Runner):
         )
 
     def epoch(self, batches: Sequence[Tensor], watch: Watch) -> None:
-        for rows, loss in self._far(batches) if self._reads > 1 else self._near(batches):
-            if watch(rows, loss):
-                return
+        with torch.inference_mode():  # once for all steps: entering it costs as much as a small operation
+            for rows, loss in self._far(batches) if self._reads > 1 else self._near(batches):
+                if watch(rows, loss):
+                    return
         self._checked = True
 
     def _near(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, float]]:
@@ -165,13 +166,12 @@ class Flowing(Runner):
             if stage is None:
                 yield rows, self._walked(rows, packed)
                 continue
-            with torch.inference_mode():
-                stage.fill(rows, packed, self.state.count)
-                stage.run()
-                loss = self._loss.item()
-                if math.isfinite(loss):
-                    self.flat.sweep(self.step.optimizer)
-                    self._count(len(rows))
+            stage.fill(rows, packed, self.state.count)
+            stage.run()
+            loss = self._loss.item()
+            if math.isfinite(loss):
+                self.flat.sweep(self.step.optimizer)
+                self._count(len(rows))
             yield rows, loss
 
     def _far(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, float]]:
@@ -186,12 +186,11 @@ class Flowing(Runner):
             if stage is None:
                 yield rows, self._walked(rows, packed)
                 continue
-            with torch.inference_mode():
-                stage.fill(rows.to(self._device), packed, self.state.count)
-                stage.run()
-                losses[len(waiting)].copy_(self._loss)
-                self.flat.sweep(self.step.optimizer)
-                self._count(len(rows))
+            stage.fill(rows.to(self._device), packed, self.state.count)
+            stage.run()
+            losses[len(waiting)].copy_(self._loss)
+            self.flat.sweep(self.step.optimizer)
+            self._count(len(rows))
             waiting.append(rows)
         yield from zip(waiting, losses.tolist(), strict=False)
 
@@ -207,7 +206,8 @@ class Flowing(Runner):
             yield packed
 
     def _walked(self, rows: Tensor, packed: Mapping[str, Tensor] | None) -> float:
-        return self.walking.advance(packed or self.examples.feed.take(rows), rows)
+        with torch.inference_mode(False):
+            return self.walking.advance(packed or self.examples.feed.take(rows), rows)
 
     def _count(self, size: int) -> None:
         """Count the decisions of a batch that was stepped on."""

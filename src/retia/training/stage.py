@@ -49,6 +49,7 @@ class Stage:
         whole = resident(job.examples.feed, job.examples.device)
         columns = [name.removeprefix(COLUMN) for name in used if name.startswith(COLUMN)]
         self._columns = [(name, whole.get(name), places[COLUMN + name]) for name in columns]
+        self._streams = any(whole is None for _, whole, _ in self._columns)
         self._keys = [(name.removeprefix(KEY), places[name]) for name in used if name.startswith(KEY)]
         self._rows = places[ROWS] if ROWS in used else None
         self.fill(torch.arange(size, device=job.examples.device) % len(job.examples), None, 0)
@@ -73,7 +74,7 @@ class Stage:
             packed: its columns; None where the feed has all of them.
             count: of the steps done.
         """
-        if packed is None and any(whole is None for _, whole, _ in self._columns):
+        if packed is None and self._streams:
             packed = self._job.examples.feed.take(rows.cpu())
         for name, whole, place in self._columns:
             if packed is not None:
