@@ -142,9 +142,7 @@ def walk_values(
     return {value: values[value] for value in wanted}
 
 
-def _frame(
-    given: Iterable[Tensor], arrays: Mapping[str, Tensor]
-) -> tuple[int, torch.device, torch.dtype]:
+def _frame(given: Iterable[Tensor], arrays: Mapping[str, Tensor]) -> tuple[int, torch.device, torch.dtype]:
     """Number of examples, device and real type of a walk; layers without inputs follow them."""
     given = list(given)
     batch = given[0].shape[0] if given else 1
