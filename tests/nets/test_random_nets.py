@@ -60,4 +60,5 @@ def test_every_layer_takes_part():
     for rank in range(5):
         seen |= set(candidates(rng, (4,) * rank))
     alone = {"Dot", "Divide", "Power", "Embedding", "OneHot", "Constant", "Parameter"}
-    assert set(registered(Layer)) <= seen | alone
+    ours = {name for name, layer in registered(Layer).items() if layer.__module__.startswith("retia.")}
+    assert ours <= seen | alone
