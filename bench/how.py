@@ -20,6 +20,7 @@ class How:
         nets: the same for nets.
         examples: of an epoch.
         limit: seconds after which a turn is given up.
+        keep: whether files are written.
         patience: seconds of a first turn after which a peer takes part in three rounds only.
     """
 
@@ -30,6 +31,7 @@ class How:
     examples: int
     limit: float
     patience: float
+    keep: bool = True
 
     def table(
         self, title: str, peers: Sequence[Peer], extra: Mapping[str, Any] | None = None,

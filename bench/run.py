@@ -13,6 +13,7 @@ import argparse
 import datetime
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import machine
 import report
@@ -35,12 +36,13 @@ def main() -> None:
         workloads.prepare(folder)
         how = How(
             folder, asked.rounds, asked.peers, asked.nets, asked.examples, asked.limit, asked.patience,
+            not asked.trial,
         )  # fmt: skip
         for name in asked.sections or SECTIONS:
-            measure(SECTIONS[name], how, keep=not asked.trial)
+            measure(SECTIONS[name], how)
 
 
-def measure(part: object, how: How, *, keep: bool) -> None:
+def measure(part: ModuleType, how: How) -> None:
     """One section, from its first round to the file."""
     title, words = part.TITLE, part.WORDS
     tables = list(part.measure(how))
@@ -48,7 +50,7 @@ def measure(part: object, how: How, *, keep: bool) -> None:
     stamp = f"Measured on {datetime.date.today()}, {rounds}. {machine.described()}. {machine.versions()}."
     text = report.section(title, words, stamp, [table.markdown() for table in tables])
     print(text, flush=True)
-    if keep:
+    if how.keep:
         report.merge(RESULTS, {title: text}, [each.TITLE for each in SECTIONS.values()])
         report.remember(RESULTS.with_name("results.json"), title, stamp, tables)
 

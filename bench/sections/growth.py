@@ -73,9 +73,9 @@ def measure(how: How) -> Iterator[Axis]:
         field = Field(peers, rounds=1, extra={"folder": how.folder}, limit=how.limit, patience=how.patience)
         drawn[axis] = field.sweep([{**USUAL, **changed} for changed in points.values()])
         yield Axis(f"Seconds an epoch by {axis}", axis, drawn[axis])
-    if find_spec("matplotlib") is None:
+    if how.keep and find_spec("matplotlib") is None:
         print("growth.png is not drawn: matplotlib is not installed", file=sys.stderr)
-    else:
+    elif how.keep:
         draw(drawn)
 
 
