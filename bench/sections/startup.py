@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -85,11 +86,14 @@ def until_told(peer: Peer, command: Sequence[str], how: How) -> tuple[float, str
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
+    late = threading.Timer(how.limit, process.kill)
+    late.start()
     for line in process.stdout:
         lines.append(line.strip())
         if line.startswith("epoch 1"):
             break
     seconds = time.perf_counter() - begin
-    process.communicate(timeout=how.limit)
+    process.communicate()
+    late.cancel()
     told = bool(lines) and lines[-1].startswith("epoch 1")
     return seconds, None if told else reason([line for line in lines if line], process.returncode)
