@@ -28,6 +28,9 @@ WITH_NUMBERS = tuple(
 """Operations whose second argument may be a number or a tensor."""
 ROWS = {"aten::addmm": "addmv", "aten::mm": "mv"}
 """Products of matrices by those of a matrix and a vector, which cost less to call."""
+TALL = 512
+"""Products of more rows than this are quicker row by row: 1.72 against 1.97 ms for 1,024 x 784 by 200, where
+512 take 0.88 against 0.86 and 128 take 0.23 against 0.21."""
 NARROW = 16
 """A dense layer of fewer outputs is quicker with its matrix row by row: they do not fill a register."""
 
@@ -45,7 +48,7 @@ def layout(
     """
     shape = fact.shape
     if call.op._schema.name in PRODUCTS:
-        return contiguous(shape) if reshaped else columns(shape)
+        return contiguous(shape) if reshaped or shape[-2] > TALL else columns(shape)
     name = call.op._schema.name
     turned = name in (*SOFTMAX, *SOFTMAX_BACK) and _turned(given, call.args[len(given)])
     if not takes_any(call.op) and name not in AS_READ and not turned:
