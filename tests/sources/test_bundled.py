@@ -20,7 +20,7 @@ SOURCE = Path(__file__).parents[3] / "shared" / "data" / "mnist"
 def copied(tmp_path):
     shutil.copytree(bundled.FOLDER / "mnist", tmp_path / "mnist")
     yield tmp_path / "mnist"
-    bundled.read.cache_clear()
+    bundled._read.cache_clear()
 
 
 def test_mnist_is_there_with_its_known_counts():

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import math
 import struct
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ else:
     lzma = Late("lzma")
 
 FOLDER = Path(__file__).parent / "sets"
+READING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -112,13 +114,18 @@ def _column(folder: Path, file: File) -> LateColumn:
     return LateColumn(file.shape, dtype, functools.partial(read, folder / file.name, file))
 
 
-@functools.cache
 def read(path: Path, file: File) -> NDArray[Any]:
-    """The array in an IDX file, verified and read once in a process; labels as int64.
+    """The array in an IDX file, verified and read once in a process, from any thread; labels as int64.
 
     Raises:
         DataError: the file is missing, or not the one that was packed.
     """
+    with READING:
+        return _read(path, file)
+
+
+@functools.cache
+def _read(path: Path, file: File) -> NDArray[Any]:
     packed = _bytes(path)
     found = hashlib.sha256(packed).hexdigest()
     if found != file.sha256:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -130,7 +132,7 @@ class LateColumn(Arrays):
     Args:
         shape: of the array, rows first.
         dtype: of the array, by name.
-        load: reads the array.
+        load: reads the array, once, from any thread.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: str, load: Callable[[], NDArray[Any]]) -> None:
@@ -141,6 +143,15 @@ class LateColumn(Arrays):
     @cached_property
     def array(self) -> NDArray[Any]:
         return _read_only(self._load())
+
+    def ahead(self) -> None:
+        """Begin to read in a thread; what goes wrong is told when the array is asked for."""
+
+        def load() -> None:
+            with suppress(Exception):
+                self._load()
+
+        threading.Thread(target=load, daemon=True).start()
 
     @property
     def shape(self) -> tuple[int, ...]:

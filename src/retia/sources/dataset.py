@@ -20,7 +20,7 @@ from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError, RowError, did_you_mean
 from retia.nets import Codec, Net
 from retia.sources import inspection, pictures, splitting
-from retia.sources.columns import Column, Label, Rows
+from retia.sources.columns import Column, Label, LateColumn, Rows
 from retia.sources.feeds import Packer, ResidentFeed, numbers
 from retia.sources.natural import sort_labels
 from retia.sources.order import permutation
@@ -197,6 +197,12 @@ class Data:
     def shuffle(self, seed: int = 0) -> Data:
         """The same examples in an order that depends on the seed (0 to 2**63 - 1) alone."""
         return self._with(self._numbers(permutation(len(self), "shuffle", seed)))
+
+    def ahead(self) -> None:
+        """Begin to read what is read late, while something else is done."""
+        for column in self.columns.values():
+            if isinstance(column, LateColumn):
+                column.ahead()
 
     def split(self, size: Any, *, seed: int = 0, stratify: bool = True) -> tuple[Data, Data]:
         """Two sets that share no example, drawn by chance, each in the order of this set.

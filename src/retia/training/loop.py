@@ -19,6 +19,7 @@ from retia.metrics.examples import Batch, Examples
 from retia.metrics.totals import Counts
 from retia.nets.net import Net
 from retia.nets.settings import choice, whole
+from retia.sources.reading import data as read_data
 from retia.training.diagnosis import diverged
 from retia.training.frozen import refuse_idle, resting
 from retia.training.interrupt import INTERRUPTED, Interrupt
@@ -169,6 +170,8 @@ def train(
     batch_size = whole(1)("train: batch_size", batch_size)
     engine = choice("auto", "program", "compile", "walk")("train: engine", engine)
     keeping = read_cache(cache)
+    data = read_data(data)
+    data.train.ahead()  # bundled sets unpack while PyTorch is imported
     place = read_device(device)
     pairs = pairs_of(seed, optimizer)
     if pairs is not None:
