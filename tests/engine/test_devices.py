@@ -259,13 +259,15 @@ def attempt(size):
 with open("/proc/self/statm") as file:
     pages = int(file.read().split()[0])
 limit = pages * os.sysconf("SC_PAGE_SIZE") + (100 << 20)
-resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 told = {}
 try:
     with fits(len(x), attempt):
         attempt(len(x))
 except rt.TrainingError as error:
     told["size"], told["text"] = error.expected, str(error)
+resource.setrlimit(resource.RLIMIT_AS, (limit + (16 << 20), hard))  # what lies in pieces is not all usable
 attempt(told["size"])
 try:
     attempt(2 * told["size"])
