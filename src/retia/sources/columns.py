@@ -151,7 +151,8 @@ class LateColumn(Arrays):
             with suppress(Exception):
                 self._load()
 
-        threading.Thread(target=load, daemon=True).start()
+        if "array" not in self.__dict__:
+            threading.Thread(target=load, daemon=True).start()
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -76,7 +76,7 @@ class Judge:
         for total in (*self._sums.values(), *self._right.values()):
             total.zero_()
         with torch.inference_mode():
-            for rows in torch.split(torch.arange(whole), self._size):
+            for rows in torch.split(torch.arange(whole, device=self._examples.device), self._size):
                 stage.fill(rows, None, self._state.count)
                 stage.run()
         times = whole // self._size

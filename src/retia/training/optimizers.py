@@ -116,11 +116,7 @@ class Adam(Optimizer):
 
     def sweep(self, group: Group) -> None:
         """The same in one call of PyTorch's."""
-        fused = kernels.fused_adam()
-        if fused is None:
-            self.move(group)
-        else:
-            _fused(fused, self, group)
+        _fused(kernels.fused_adam(), self, group)
 
 
 @declared
@@ -156,11 +152,7 @@ class AdamW(Optimizer):
 
     def sweep(self, group: Group) -> None:
         """The same in one call of PyTorch's."""
-        fused = kernels.fused_adamw()
-        if fused is None:
-            self.move(group)
-        else:
-            _fused(fused, self, group)
+        _fused(kernels.fused_adamw(), self, group)
 
 
 def _adam(how: Adam | AdamW, group: Group, gradients: Tensors) -> None:
@@ -175,7 +167,11 @@ def _adam(how: Adam | AdamW, group: Group, gradients: Tensors) -> None:
     torch._foreach_addcdiv_(group.arrays, mean, root, -(group.rate / (1 - b1**group.count)))
 
 
-def _fused(call: Callable[..., Any], how: Adam | AdamW, group: Group) -> None:
+def _fused(call: Callable[..., Any] | None, how: Adam | AdamW, group: Group) -> None:
+    """A step in one call; by the formula where this PyTorch has none."""
+    if call is None:
+        how.move(group)
+        return
     steps = [torch.tensor(float(group.count), device=array.device) for array in group.arrays]
     call(
         group.arrays,
