@@ -57,6 +57,12 @@ class Job:
         named = {COLUMN + name: tensor for name, tensor in columns.items()}
         return {**named, **{ARRAY + p: t.detach() for p, t in arrays.items()}, **keys, ROWS: rows}
 
+    def first(self, size: int, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The inputs of a batch of the first examples, to record with; again from the first when too few."""
+        rows, device = torch.arange(size) % len(self.examples), self.examples.device
+        columns = {name: tensor.to(device) for name, tensor in self.examples.feed.take(rows).items()}
+        return self.inputs(columns, arrays, rows.to(device))
+
     def __call__(self, **given: Tensor) -> dict[str, Tensor]:
         """The step: loss before it, gradients, updates, right decisions."""
         batch = self.examples.arrive(_named(given, COLUMN), given[ROWS])
@@ -95,9 +101,7 @@ class Job:
         Raises:
             NotFlatError: the net decides by the numbers it sees, or the loss function changes.
         """
-        rows, device = torch.arange(size) % len(self.examples), self.examples.device
-        columns = {name: tensor.to(device) for name, tensor in self.examples.feed.take(rows).items()}
-        inputs = self.inputs(columns, arrays, rows.to(device))
+        inputs = self.first(size, arrays)
         tape = record(self, inputs)
         if self.step.objective.has_functions and str(tape) != str(record(self, inputs)):
             raise NotFlatError("the loss function does something else at every call", fix='engine="walk"')

@@ -88,10 +88,7 @@ class Judge:
 
     def _planned(self) -> Stage | None:
         """The program of a full batch; None where the net decides by the numbers it sees."""
-        rows = torch.arange(self._size)
-        device = self._examples.device
-        columns = {name: t.to(device) for name, t in self._examples.feed.take(rows).items()}
-        given = self._job.inputs(columns, self._state.arrays, rows.to(device))
+        given = self._job.first(self._size, self._state.arrays)
         try:
             tape = rewritten(record(self._job.judged, given), rules.TRAINING)
         except NotFlatError:
