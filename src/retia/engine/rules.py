@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
-from retia.engine.rewrite import Change, Rule, View
+from retia.engine.rewrite import Change, Rule, View, is_op
 from retia.engine.trace import Call, Ref
+from retia.engine.views import is_view
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -127,17 +129,16 @@ def _cross_entropy(view: View, call: Call) -> Change | None:
     classes, kinds = fact.shape[1], (fact.dtype, tape.fact(loss.args[2]).dtype, call.args[3])
     if classes > MOST_CLASSES or kinds != (fact.dtype, torch.int64, fact.dtype):
         return None
-    table = torch.eye(classes, dtype=fact.dtype, device=fact.device) * share
-    chances, scaled = tape.like(logs), tape.like(logs)
+    table = torch.eye(classes, dtype=fact.dtype, device=fact.device) * -share
+    chances = tape.like(logs)
     hot = tape.like(logs, (classes, fact.shape[0]))
     across = tape.new(fact, hot.number)
     return {
         call: [
             call_of(op_of("exp"), (logs,), chances),
-            call_of(op_of("mul", "Tensor"), (chances, share), scaled),
             call_of(op_of("index_select"), (tape.constant(table), 1, loss.args[2]), hot),
             call_of(op_of("t"), (hot,), across),
-            call_of(op_of("sub", "Tensor"), (scaled, across), call.result),
+            call_of(op_of("add", "Tensor"), (across, chances), call.result, alpha=share),
         ]
     }
 
@@ -175,6 +176,45 @@ def _counted(view: View, call: Call) -> Change | None:
     )
 
 
+def _scaled_products(view: View, call: Call) -> Change | None:
+    """Products of whole numbers by a scale are scaled after they are added up, which costs nothing."""
+    x, by = call.args
+    step = _uniform(view.value_of(by)) if isinstance(by, Ref) else float(by)
+    counted = view.made_by(x, "_to_copy")
+    if not step or counted is None or view.tape.fact(counted.args[0]).dtype.is_floating_point:
+        return None
+    if call.op is not op_of("div", "Tensor") or view.tape.fact(call.result).dtype != view.tape.fact(x).dtype:
+        return None
+    changes: dict[Call, list[Call]] = {call: []}
+    return changes if _scale_readers(view, call.result, x, 1 / step, changes) else None
+
+
+def _scale_readers(view: View, old: Ref, new: Ref, scale: float, changes: dict[Call, list[Call]]) -> bool:
+    """Let the products that read a scaled tensor read the bare one; whether nobody else reads it."""
+    tape, readers = view.tape, view.readers[old.number]
+    if old.number in view.wanted or not readers:
+        return False
+    for reader in readers:
+        if is_view(tape, reader):
+            bare = tape.new(tape.fact(reader.result), new.number)
+            changes[reader] = [replace(reader, args=(new, *reader.args[1:]), results=(bare,))]
+            if not _scale_readers(view, reader.result, bare, scale, changes):
+                return False
+            continue
+        *shift, left, right = reader.args
+        if not (is_op(reader, "mm") or is_op(reader, "addmm")) or reader.kwargs or (left == right):
+            return False
+        if old not in (left, right):
+            return False
+        fact = tape.fact(reader.result)
+        nothing = tape.constant(torch.zeros(1, dtype=fact.dtype, device=fact.device))
+        factors = [new if each == old else each for each in (left, right)]
+        how = {"alpha": scale} if shift else {"beta": 0, "alpha": scale}
+        made = call_of(op_of("addmm"), (*(shift or [nothing]), *factors), reader.result, **how)
+        changes[reader] = [made]
+    return True
+
+
 def _uniform(tensor: Tensor | None) -> float | None:
     """The number that stands everywhere in a constant; None where it is no such constant."""
     if tensor is None or tensor.numel() == 0:
@@ -195,6 +235,7 @@ TRAINING = (
     Rule("losses of classes picked", "nll_loss_forward", _picked),
     Rule("truths counted", "sum", _counted),
     Rule("column sums as a product", "sum", _column_sums),
+    Rule("products scaled afterwards", "div", _scaled_products),
     *EXACT,
 )
 """Rewrites for a training step."""
