@@ -316,7 +316,7 @@ def test_codecs_that_learn_something_else_from_each_part_are_not_stacked(monkeyp
     fitted = iter([net, rt.Chain(rt.Flatten(), rt.Linear(), rt.Softmax(), **GRAY)])
     monkeypatch.setattr(common, "fit", lambda net, train, aims: next(fitted))
     runs = rt.train(net, data(), seed=[0, 1], validation=0.2, **HOW)
-    why = "the codecs learn something else from each seed's part"
+    why = "the codecs learn something else from each part"
     assert all(run.settings["engine"].endswith(f"one net after another: {why}") for run in runs)
 
 

@@ -1,6 +1,7 @@
-"""Trainings of one net with several seeds on one set, whose columns are packed once.
+"""Trainings of one net with several seeds, or on several parts, of one set, whose columns are packed once.
 
-Seeds draw their own validation parts, so each has other examples, but all in the same memory.
+Seeds draw their own validation parts, and folds leave out their own, so each training has other examples,
+but all in the same memory.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from retia._late import numpy as np
 from retia._torch import torch
 from retia.errors import Error
 from retia.metrics.examples import Examples, whole_targets
-from retia.metrics.objective import aims_of, objective
+from retia.metrics.objective import Objective, aims_of, objective
 from retia.nets.net import Net
 from retia.sources.dataset import Data
 from retia.training.prepare import Prepared, fit, parts_of
@@ -53,35 +54,40 @@ class Common:
         self._device, self._aims = device, aims_of(net, loss)
         self._fitted: Net | None = None
         self._given: Examples | None = None
-        self._size = 0
         self.whole: Examples
 
-    def share(self, seed: int) -> Share:
+    def share(self, seed: int, part: Data | None = None) -> Share:
         """The training of a seed, as ``prepare`` makes it.
 
+        Args:
+            seed: of everything random.
+            part: of the set, to learn from instead of all of it.
         Raises:
             NotStackedError: it has another form than those before.
         """
-        train, held_out, chosen = parts_of(self._data, self._validation, seed)
+        data = self._data if part is None else part
+        train, held_out, chosen = parts_of(data, self._validation, seed)
         fitted = fit(self._net, train, self._aims)
         if self._fitted is not None and fitted != self._fitted:
-            raise NotStackedError("the codecs learn something else from each seed's part")
-        if self._fitted is not None and len(train) != self._size:
-            raise NotStackedError("the seeds' parts are of different sizes")
+            raise NotStackedError("the codecs learn something else from each part")
         net = fitted.init(seed)
         lower = objective(net, self._loss, whole_targets(net, self._data.train, self._aims))
         if self._fitted is None:
-            self._fitted, self._size = fitted, len(train)
+            self._fitted = fitted
             self.whole = Examples(net, self._data.train, lower, self._device)
             self.whole.check_all()
-        if train is self._data.train:
-            if held_out is not None and self._given is None:
-                self._given = Examples(net, held_out, lower, self._device)
-            return Share(Prepared(net, lower, self.whole, self._given, chosen), torch.arange(len(self.whole)))
-        assert held_out is not None
         numbers = numbers_in(train, self._data.train)
+        own = self.whole if train is self._data.train else self.whole.part(train, numbers)
+        if held_out is None or train is data.train:  # nothing was drawn
+            return Share(Prepared(net, lower, own, self._judged(net, held_out, lower), chosen), numbers)
         judged = self.whole.part(held_out, numbers_in(held_out, self._data.train), copied=True)
-        return Share(Prepared(net, lower, self.whole.part(train, numbers), judged, chosen), numbers)
+        return Share(Prepared(net, lower, own, judged, chosen), numbers)
+
+    def _judged(self, net: Net, held_out: Data | None, lower: Objective) -> Examples | None:
+        """Examples of their own to judge all by, packed once."""
+        if held_out is not None and self._given is None:
+            self._given = Examples(net, held_out, lower, self._device)
+        return self._given
 
 
 def numbers_in(part: Data, data: Data) -> Tensor:

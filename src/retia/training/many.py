@@ -1,4 +1,4 @@
-"""Many nets of one expression at once: other seeds, other learning rates.
+"""Many nets of one expression at once: other seeds, other learning rates, other parts of one set.
 
 They are trained as one stacked program where that is quicker, else one after another; ``settings`` says
 which and why. Either way each is trained as if it were alone.
@@ -10,7 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.engine.devices import is_out_of_memory, program_on
@@ -19,6 +20,7 @@ from retia.engine.trace import NotFlatError
 from retia.errors import ArgumentError, TrainingError
 from retia.nets.net import Net
 from retia.nets.settings import whole
+from retia.sources.dataset import Data
 from retia.sources.reading import data as read_data
 from retia.training.common import Common, NotStackedError
 from retia.training.frozen import refuse_idle, resting
@@ -38,9 +40,40 @@ if TYPE_CHECKING:
 
     from retia.training.loop import Loop
 
-Pair: TypeAlias = "tuple[int, Optimizer]"
-"""What one of the nets has for itself: a seed and an optimizer."""
+ALIKE = 0.8
+"""A stack needs so large a share of batches that are of one size for all nets: the others are walked."""
 _seed = whole(0, 2**63 - 1)
+
+
+@dataclass(frozen=True)
+class Portion:
+    """A seed whose net learns from a part of the data; it may stand in a list of seeds.
+
+    Attributes:
+        seed: as in ``train``.
+        data: some rows of the data that ``train`` is given.
+        name: what it is called in messages.
+    """
+
+    seed: int
+    data: Data
+    name: str
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What one of the nets has for itself.
+
+    Attributes:
+        seed, optimizer: as in ``train``.
+        part: of the data, to learn from; None for all.
+        name: what it is called in messages.
+    """
+
+    seed: int
+    optimizer: Optimizer
+    part: Data | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,15 +107,15 @@ class Asked:
         return None if tell is None else lambda entry: tell({**entry, "seed": seed})
 
 
-def pairs_of(seed: Any, optimizer: Any) -> list[Pair] | None:
-    """The seed and the optimizer of each net; None where both are given for one.
+def pairs_of(seed: Any, optimizer: Any) -> list[Lane] | None:
+    """What each net has for itself; None where seed and optimizer are given for one.
 
     Raises:
         ArgumentError: there are none, or lists of different lengths, or one is no seed or optimizer.
     Example:
         >>> import retia as rt
-        >>> pairs_of([0, 1], "sgd")
-        [(0, SGD()), (1, SGD())]
+        >>> pairs_of([0, 1], "sgd")[1]
+        Lane(seed=1, optimizer=SGD(), part=None, name='seed 1')
         >>> pairs_of(0, None)
     """
     seeds, optimizers = _several(seed), _several(optimizer)
@@ -100,9 +133,13 @@ def pairs_of(seed: Any, optimizer: Any) -> list[Pair] | None:
                 got=len(given),
             )
     chosen = [read_optimizer(each) for each in (optimizers or [optimizer] * count)]
-    return [
-        (_seed("train: seed", each), how) for each, how in zip(seeds or [seed] * count, chosen, strict=True)
-    ]
+    return [_lane(each, how) for each, how in zip(seeds or [seed] * count, chosen, strict=True)]
+
+
+def _lane(seed: Any, optimizer: Optimizer) -> Lane:
+    if isinstance(seed, Portion):
+        return Lane(seed.seed, optimizer, seed.data, seed.name)
+    return Lane(_seed("train: seed", seed), optimizer, name=f"seed {seed}")
 
 
 def _several(given: Any) -> list[Any] | None:
@@ -112,45 +149,46 @@ def _several(given: Any) -> list[Any] | None:
     return [*given]
 
 
-def train_many(asked: Asked, pairs: Sequence[Pair]) -> list[Training]:
-    """Train one net for each pair, together where that is quicker."""
+def train_many(asked: Asked, lanes: Sequence[Lane]) -> list[Training]:
+    """Train one net for each lane, together where that is quicker."""
     asked = replace(asked, data=read_data(asked.data))
     if asked.validation is not None and not isinstance(asked.validation, int | float):
         asked = replace(asked, validation=read_data(asked.validation))
     with steady():
         try:
-            together = _planned(asked, pairs)
+            together = _planned(asked, lanes)
         except (NotStackedError, NotFlatError) as error:
-            return _one_by_one(asked, pairs, error.message)
+            return _one_by_one(asked, lanes, error.message)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            return _one_by_one(asked, pairs, "the memory is too small for all")
+            return _one_by_one(asked, lanes, "the memory is too small for all")
         return together.train()
 
 
 # One after another --------------------------------------------------------------------------------
 
 
-def _one_by_one(asked: Asked, pairs: Sequence[Pair], why: str) -> list[Training]:
+def _one_by_one(asked: Asked, lanes: Sequence[Lane], why: str) -> list[Training]:
     runs: list[Training] = []
     stopped = False
-    for seed, optimizer in pairs:
-        Progress(asked.progress if not stopped else False, 0, 0).note(f"seed {seed}")
-        run = _alone(asked, seed, optimizer, stopped)
+    for lane in lanes:
+        Progress(asked.progress if not stopped else False, 0, 0).note(lane.name)
+        run = _alone(asked, lane, stopped)
         stopped = stopped or run.why == INTERRUPTED
         told = f"{run.settings['engine']}; one net after another: {why}"
         runs.append(replace(run, settings={**run.settings, "engine": told}))
     return runs
 
 
-def _alone(asked: Asked, seed: int, optimizer: Optimizer, stopped: bool) -> Training:
+def _alone(asked: Asked, lane: Lane, stopped: bool) -> Training:
     """One net; as it begins if training was stopped, and what there is if it diverged."""
-    how: dict[str, Any] = {"seed": seed, "optimizer": optimizer, "validation": asked.validation}
+    data = asked.data if lane.part is None else lane.part
+    how: dict[str, Any] = {"seed": lane.seed, "optimizer": lane.optimizer, "validation": asked.validation}
     if stopped:
-        return replace(asked.alone(asked.data, **how, epochs=0, progress=False), why=INTERRUPTED)
+        return replace(asked.alone(data, **how, epochs=0, progress=False), why=INTERRUPTED)
     try:
-        return asked.alone(asked.data, **how, on_epoch=asked.heard(seed))
+        return asked.alone(data, **how, on_epoch=asked.heard(lane.seed))
     except TrainingError as error:
         if not isinstance(error.run, Training):
             raise
@@ -160,42 +198,57 @@ def _alone(asked: Asked, seed: int, optimizer: Optimizer, stopped: bool) -> Trai
 # Together -----------------------------------------------------------------------------------------
 
 
-def _planned(asked: Asked, pairs: Sequence[Pair]) -> Together:
+def _planned(asked: Asked, lanes: Sequence[Lane]) -> Together:
     """Everything for a training of all nets at once.
 
     Raises:
         NotStackedError, NotFlatError: it cannot be, or would not be quicker.
     """
-    _refuse(asked, pairs)
+    _refuse(asked, lanes)
     common = Common(asked.net, asked.data, asked.validation, asked.loss, asked.device)
-    shares = {seed: common.share(seed) for seed in dict.fromkeys(seed for seed, _ in pairs)}
-    ready = [shares[seed].ready for seed, _ in pairs]
+    known = {(each.seed, id(each.part)): each for each in lanes}
+    shares = {key: common.share(each.seed, each.part) for key, each in known.items()}
+    own = [shares[each.seed, id(each.part)] for each in lanes]
+    ready = [share.ready for share in own]
     steps = [
-        Step(each.net, each.objective, optimizer, seed, read_rates(each.net, asked.rates))
-        for each, (seed, optimizer) in zip(ready, pairs, strict=True)
+        Step(each.net, each.objective, lane.optimizer, lane.seed, read_rates(each.net, asked.rates))
+        for each, lane in zip(ready, lanes, strict=True)
     ]
     if asked.epochs:
         refuse_idle(steps[0])
     if steps[0].paces.frozen or resting(ready[0].net, steps[0].paces):
         raise NotStackedError("what frozen layers give is kept for each alone")
-    once = Counter(len(rows) for rows in batches(ready[0], pairs[0][0], 1, asked.batch_size))
-    sizes = {size: times * asked.epochs for size, times in once.items()}
+    sizes = _sizes(asked, ready)
     if not asked.epochs or (asked.engine == "auto" and max(sizes.values()) < REPAYS):
         raise NotStackedError("so few steps")
-    numbers = [shares[seed].numbers for seed, _ in pairs]
-    stack = Stack(steps, common.whole, [each.train for each in ready], torch.stack(numbers), sizes)
-    return Together(asked, ready, stack)
+    numbers = torch.nn.utils.rnn.pad_sequence([share.numbers for share in own], batch_first=True)
+    stack = Stack(steps, common.whole, [each.train for each in ready], numbers, sizes)
+    return Together(asked, lanes, ready, stack)
 
 
-def _refuse(asked: Asked, pairs: Sequence[Pair]) -> None:
-    kind, settings = type(pairs[0][1]), pairs[0][1].settings()
-    if len(pairs) == 1:
+def _sizes(asked: Asked, ready: Sequence[Prepared]) -> dict[int, int]:
+    """How many batches of each size there will be in all, where all nets have the same.
+
+    Raises:
+        NotStackedError: they seldom have.
+    """
+    every = [[len(rows) for rows in batches(each, 0, 1, asked.batch_size)] for each in ready]
+    places = [*zip_longest(*every, fillvalue=0)]
+    alike = Counter(place[0] for place in places if len({*place}) == 1)
+    if alike.total() < ALIKE * len(places):
+        raise NotStackedError("too many of their batches are of different sizes")
+    return {size: times * asked.epochs for size, times in alike.items()}
+
+
+def _refuse(asked: Asked, lanes: Sequence[Lane]) -> None:
+    kind, settings = type(lanes[0].optimizer), lanes[0].optimizer.settings()
+    if len(lanes) == 1:
         raise NotStackedError("there is but one")
     if asked.engine not in ("auto", "program"):
         raise NotStackedError(f"engine={asked.engine!r}")
     if not program_on(asked.device):
         raise NotStackedError(f"every {asked.device.type} walks")
-    for _, other in pairs:
+    for other in (lane.optimizer for lane in lanes):
         differ = {name for name, value in other.settings().items() if value != settings.get(name)}
         if type(other) is not kind or differ - {"learning_rate"}:
             raise NotStackedError("the optimizers differ in more than the learning rate")
@@ -206,12 +259,13 @@ class Together:
 
     Args:
         asked: by the user.
+        lanes: what each net has for itself.
         ready: each net's training.
         stack: the program.
     """
 
-    def __init__(self, asked: Asked, ready: Sequence[Prepared], stack: Stack) -> None:
-        self._asked, self._ready, self._stack = asked, ready, stack
+    def __init__(self, asked: Asked, lanes: Sequence[Lane], ready: Sequence[Prepared], stack: Stack) -> None:
+        self._asked, self._lanes, self._ready, self._stack = asked, lanes, ready, stack
         self._loops: list[Loop] = []
         for each, lane in zip(ready, stack.lanes, strict=True):
             told = asked.heard(lane.step.seed)
@@ -260,19 +314,19 @@ class Together:
                 self._out(number, loop.result(why))
         return True
 
-    def _batches(self, epoch: int) -> Iterable[Tensor]:
-        """The batches of an epoch, (nets, batch) each."""
-        for rows in zip(*(loop.rows(epoch) for loop in self._loops), strict=True):
-            yield torch.stack(rows)
+    def _batches(self, epoch: int) -> Iterable[Sequence[Tensor]]:
+        """The batches of an epoch, one for each net; an empty one where its epoch is over."""
+        none = torch.empty(0, dtype=torch.int64)
+        return zip_longest(*(loop.rows(epoch) for loop in self._loops), fillvalue=none)
 
-    def _step(self, rows: Tensor, shown: Progress) -> None:
+    def _step(self, rows: Sequence[Tensor], shown: Progress) -> None:
         """One step of all nets."""
         for number, loss in self._stack.losses(rows, sorted(self._alive)).items():
             try:
                 self._loops[number].add(rows[number], loss)
             except TrainingError as error:
                 self._fail(number, error, shown)
-        self._stack.move(rows.shape[1])
+        self._stack.move(rows, self._alive)
 
     def _entries(self, trained: float, shown: Progress) -> dict[int, dict[str, Any]]:
         """What there is to tell of an epoch, by net; it is kept."""
@@ -298,7 +352,7 @@ class Together:
     def _fail(self, number: int, error: TrainingError, shown: Progress) -> None:
         """Leave a net as it was before its loss was not finite; the others go on."""
         assert isinstance(error.run, Training)
-        shown.note(f"seed {self._stack.lanes[number].step.seed}: {error.message}")
+        shown.note(f"{self._lanes[number].name}: {error.message}")
         self._out(number, error.run)
 
     def _out(self, number: int, run: Training) -> None:

@@ -45,8 +45,8 @@ class Stack:
         steps: one for each net; they differ in seeds and learning rates alone.
         whole: all examples that any of them learns from, packed and at hand.
         parts: each net's examples.
-        numbers: those of each net's examples in the whole, int64 (nets, examples).
-        sizes: how many batches of each size there will be in all.
+        numbers: those of each net's examples in the whole, int64 (nets, examples), filled up.
+        sizes: how many batches of each size there will be in all, where all nets have the same.
     Attributes:
         whole: as it was given.
         packed: its columns, on the device.
@@ -66,7 +66,7 @@ class Stack:
         begin = time.perf_counter()
         self.whole = whole
         self._steps, self._numbers = steps, numbers
-        self._job, self._count = Job(steps[0], whole), 0
+        self._job = Job(steps[0], whole)
         self.packed = resident(whole.feed, whole.device)
         if not self.packed:
             raise NotStackedError("the examples do not fit into memory")
@@ -106,41 +106,50 @@ class Stack:
 
     # Steps ----------------------------------------------------------------------------------------
 
-    def losses(self, rows: Tensor, alive: Collection[int]) -> dict[int, float]:
-        """The losses of a batch for the nets that go on, by number, before their step.
+    def losses(self, rows: Sequence[Tensor], alive: Collection[int]) -> dict[int, float]:
+        """The losses of a batch for the nets that go on and have one, by number, before their step.
 
         Args:
-            rows: (nets, batch), of each net's own examples.
+            rows: for each net, of its own examples; none where its epoch is over.
             alive: the nets that go on.
         """
-        stage = self._stages.get(rows.shape[1])
+        stage = self._stage(rows)
         if stage is None:  # these have moved as well
-            return {number: self._walked(self.lanes[number], rows[number]) for number in alive}
+            there = [number for number in alive if len(rows[number])]
+            return {number: self._walked(self.lanes[number], rows[number]) for number in there}
+        together = torch.stack([*rows])
         with torch.inference_mode():
-            stage.fill(rows, self._numbers.gather(1, rows))
+            stage.fill(together, self._numbers.gather(1, together))
             stage.run()
         found = self._losses.tolist()
         return {number: found[number] for number in alive}
 
+    def _stage(self, rows: Sequence[Tensor]) -> _Stage | None:
+        """The program of a batch; None where it is walked."""
+        sizes = {len(own) for own in rows}
+        return self._stages.get(sizes.pop()) if len(sizes) == 1 else None
+
     def _walked(self, lane: Walking, rows: Tensor) -> float:
         return lane.advance(lane.examples.feed.take(rows), rows)
 
-    def move(self, size: int) -> None:
-        """Move all nets by what ``losses`` found in a batch of this size."""
-        self._count += 1
-        if size not in self._stages:
+    def move(self, rows: Sequence[Tensor], alive: Collection[int]) -> None:
+        """Move all nets by what ``losses`` found in a batch."""
+        if self._stage(rows) is None:
             return
+        counts = {self.lanes[number].state.count for number in alive}
+        at_once = self._alike and len(counts) == 1
         with torch.inference_mode():
-            if self._alike:
-                self._flat.state.memory.count = self._count - 1
+            if at_once:
+                self._flat.state.memory.count = counts.pop()
                 self._flat.sweep(self._steps[0].optimizer)
             for step, lane, groups in zip(self._steps, self.lanes, self._groups, strict=True):
-                lane.state.count = lane.state.memory.count = self._count
-                for group in [] if self._alike else groups:
-                    group.count = self._count
+                lane.state.count += 1
+                lane.state.memory.count = lane.state.count
+                for group in [] if at_once else groups:
+                    group.count = lane.state.count
                     step.optimizer.sweep(group)
                 for port in lane.counts.right:
-                    every = self._job.decisions[port, size]
+                    every = self._job.decisions[port, len(rows[0])]
                     lane.counts.all[port] = lane.counts.all.get(port, 0) + every
 
     def _groups_of(self, number: int) -> list[Group]:
