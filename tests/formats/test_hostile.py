@@ -13,7 +13,7 @@ import torch
 from crafting import ARRAYS, BIAS, apart, chain, forge, layer, linear, metadata, together
 
 import retia as rt
-from retia.formats import file
+from retia.formats import container, file
 
 GOOD = forge(chain(linear()), ARRAYS)
 EXPRESSION = json.dumps(chain(linear()))
@@ -573,7 +573,7 @@ def test_a_disk_that_fails_while_reading_is_told(tmp_path, monkeypatch):
     def broken(*_):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(file, "_fill", broken)
+    monkeypatch.setattr(container, "_fill", broken)
     with pytest.raises(rt.FormatError, match="net: could not be read: Input/output error."):
         rt.load(tmp_path / "net")
 
@@ -594,7 +594,7 @@ def test_reading_leaves_no_file_open(tmp_path):
 def test_a_file_that_changes_while_it_is_read(change, tmp_path, monkeypatch):
     place = tmp_path / "net"
     place.write_bytes(GOOD)
-    read = file._read_arrays
+    read = file.read_arrays
 
     def changed(*how):
         if change == "truncated":
@@ -608,7 +608,7 @@ def test_a_file_that_changes_while_it_is_read(change, tmp_path, monkeypatch):
             os.replace(tmp_path / "new", place)
         return read(*how)
 
-    monkeypatch.setattr(file, "_read_arrays", changed)
+    monkeypatch.setattr(file, "read_arrays", changed)
     if change == "replaced":
         assert rt.load(place) == rt.Chain(rt.Linear(2), input=3).init(method="zeros")
         return

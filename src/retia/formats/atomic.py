@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,12 +17,23 @@ from retia.formats.strict import plain
 Chunk: TypeAlias = "bytes | memoryview"
 
 
-def write(path: str, chunks: Iterable[Chunk]) -> None:
+TEMPORARY = (".retia-", ".tmp")
+"""How the names begin and end under which files are written before they take their places."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where there is no more room."""
+
+
+def write(path: str, chunks: Iterable[Chunk], *, size: int | None = None) -> None:
     """Write a file in one step.
 
     It is written next to its place under another name, flushed to the disk, and then takes the place.
     A link keeps pointing where it pointed; a file that was there keeps its permissions.
 
+    Args:
+        path: where to.
+        chunks: what it will hold, in order.
+        size: of all of them in bytes, for the error that tells how many are missing.
     Raises:
         FileError: the folder is missing or closed, the disk is full, the path is a folder or a device.
             What was there is as it was.
@@ -34,7 +46,7 @@ def write(path: str, chunks: Iterable[Chunk]) -> None:
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".retia-{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(folder, secrets.token_hex(8).join(TEMPORARY))
     try:
         mode = _mode(target)
         _fill(temporary, chunks, mode)
@@ -43,16 +55,49 @@ def write(path: str, chunks: Iterable[Chunk]) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError):
-            raise failed(path, "could not be written", error) from None
+            raise _no_room(path, folder, size, error) from None
         raise
     _flush_folder(folder)
 
 
-def failed(path: str, what: str, error: OSError) -> FileError:
-    """The error of a path that the system refuses, in its words."""
+def failed(path: str, what: str, error: OSError, more: str = "") -> FileError:
+    """The error of a path that the system refuses, in its words, and ``more`` of ours."""
     kind = MissingFileError if isinstance(error, FileNotFoundError) else FileError
-    made = kind(f"{plain(path)}: {what}: {error.strerror or error}.", path=path)
+    made = kind(f"{plain(path)}: {what}: {error.strerror or error}.{more}", path=path)
     made.errno, made.filename = error.errno, path
+    return made
+
+
+def made_folder(folder: str) -> str:
+    """A folder that is there, made if it was not.
+
+    Raises:
+        FileError: it cannot be made, or is a file.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise failed(folder, "cannot be made as a folder", error) from None
+    return folder
+
+
+def _no_room(path: str, folder: str, size: int | None, error: OSError) -> FileError:
+    """The error of a file that was not written; where the room did not suffice, with the bytes missing."""
+    if error.errno not in FULL or size is None:
+        return failed(path, "could not be written", error)
+    free = None
+    with suppress(OSError):
+        free = shutil.disk_usage(folder).free
+    why = ""
+    if free is not None and free < size:
+        why = f"; {free:,} are free, {size - free:,} are missing"
+    elif error.errno == errno.EFBIG:
+        why = ", more than one file may have here (ulimit -f)"
+    elif error.errno == errno.EDQUOT:
+        why = ", more than the quota leaves"
+    more = f" It takes {size:,} bytes{why}. What was there is as it was."
+    made = failed(path, "could not be written", error, more)
+    made.expected, made.got = size, free
     return made
 
 

@@ -11,20 +11,17 @@ import hashlib
 import io
 import json
 import os
-import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from retia._torch import torch
-from retia.errors import ArgumentError, Error, FileError, FormatError
+from retia.errors import ArgumentError, FormatError
 from retia.formats import atomic, header, strict
 from retia.formats.blueprint import build, check_arrays
-from retia.formats.foreign import START, recognise
-from retia.formats.header import DTYPES, Entry, Header
-from retia.formats.strict import plain, quote
+from retia.formats.container import bytes_of, dtype_of, opened, place_of, read_arrays, told
+from retia.formats.header import Entry, Header
+from retia.formats.strict import quote
 from retia.nets import expression
 from retia.nets.net import Net
 
@@ -91,13 +88,14 @@ def save(net: Net, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(net, Net):
         raise ArgumentError(f"save takes a net; got {type(net).__name__}.", got=net)
-    place = _place(path)
+    place = place_of(path)
     arrays = {at: tensor.detach().cpu().contiguous() for at, tensor in net.arrays.check().items()}
-    with _told(place):
-        entries = header.lay_out((at, _dtype(at, array), tuple(array.shape)) for at, array in arrays.items())
+    with told(place):
+        entries = header.lay_out((at, dtype_of(at, each), tuple(each.shape)) for at, each in arrays.items())
         start = header.write(entries, _metadata(net, entries, arrays))
         _try_out(net, start, entries)
-    atomic.write(place, [start, *(_bytes(arrays[entry.path]) for entry in entries)])
+    chunks: list[atomic.Chunk] = [start, *(bytes_of(arrays[entry.path]) for entry in entries)]
+    atomic.write(place, chunks, size=sum(map(len, chunks)))
 
 
 def _metadata(net: Net, entries: Iterable[Entry], arrays: Mapping[str, Tensor]) -> dict[str, str]:
@@ -123,17 +121,6 @@ def _try_out(net: Net, start: bytes, entries: tuple[Entry, ...]) -> None:
     check_arrays(again, entries, described.missing)
 
 
-def _dtype(path: str, tensor: Tensor) -> str:
-    for name, (dtype, _) in DTYPES.items():
-        if tensor.dtype == getattr(torch, dtype):
-            return name
-    raise FormatError(f"{path} is of {tensor.dtype}, which files do not hold.", got=tensor.dtype)
-
-
-def _bytes(tensor: Tensor) -> memoryview:
-    return tensor.reshape(-1).view(torch.uint8).numpy().data
-
-
 def _sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -141,7 +128,7 @@ def _sha(text: str) -> str:
 def _sum(format: int, entries: Iterable[Entry], arrays: Mapping[str, Tensor]) -> str:
     """Checksum of the format and the arrays, whatever their order in the file."""
     lines = [
-        [entry.path, entry.dtype, entry.shape, hashlib.sha256(_bytes(arrays[entry.path])).hexdigest()]
+        [entry.path, entry.dtype, entry.shape, hashlib.sha256(bytes_of(arrays[entry.path])).hexdigest()]
         for entry in entries
     ]
     return _sha(json.dumps([format, *sorted(lines)]))
@@ -169,11 +156,11 @@ def load(path: str | os.PathLike[str]) -> Net:
         ...
         retia.errors.MissingFileError: nowhere.safetensors: could not be read: No such file or directory.
     """
-    with _opened(_place(path)) as (file, size):
+    with opened(place_of(path)) as (file, size):
         described = _describe(file, size)
         net = build(described.expression)
         check_arrays(net, described.entries, described.missing)
-        arrays = _read_arrays(file, described)
+        arrays = read_arrays(file, described.start, described.entries)
         if _sum(described.format, described.entries, arrays) != described.arrays_sha256:
             raise FormatError("its arrays are not those that were saved: the checksum differs.")
         net = net.with_arrays(arrays)
@@ -187,75 +174,8 @@ def read_header(path: str | os.PathLike[str]) -> Description:
     Raises:
         FormatError: the file is no net, is damaged, or is of a newer Retia.
     """
-    with _opened(_place(path)) as (file, size):
+    with opened(place_of(path)) as (file, size):
         return _describe(file, size)
-
-
-def _place(path: Any) -> str:
-    if not isinstance(path, str | bytes | os.PathLike):
-        raise ArgumentError(f"a path is a text or a pathlib.Path; got {path!r}.", got=path)
-    place = os.fsdecode(path)
-    if not place or "\0" in place:
-        raise ArgumentError(f"a path is not empty and holds no NUL; got {place!r}.", got=path)
-    return place
-
-
-@contextmanager
-def _told(place: str) -> Iterator[None]:
-    """Faults inside are told as one ``FormatError`` that names the file and quotes nothing raw."""
-    try:
-        yield
-    except FileError:
-        raise
-    except RecursionError:
-        raise FormatError(f"{plain(place)}: its net is nested too deeply.", path=place) from None
-    except Error as error:
-        raise FormatError(
-            f"{plain(place)}: {plain(error.message)}",
-            because=[plain(line) for line in error.because],
-            fix=plain(error.fix) if error.fix else None,
-            path=place,
-            expected=error.expected,
-            got=error.got,
-        ) from error.__cause__
-
-
-@contextmanager
-def _opened(place: str) -> Iterator[tuple[BinaryIO, int]]:
-    try:
-        with _told(place), _open(place) as file:
-            start = file.read(START)
-            file.seek(0)
-            try:
-                yield file, os.fstat(file.fileno()).st_size
-            except (Error, OSError, RecursionError) as error:
-                raise _better(error, start, place) from None
-            except Exception as fault:
-                # A layer's own check that failed: a fault of ours, but the file is still not to be trusted.
-                raise FormatError(f"its net cannot be made: {type(fault).__name__}: {fault}.") from fault
-    except FileError:
-        raise
-    except OSError as error:
-        raise atomic.failed(place, "could not be read", error) from None
-
-
-def _open(place: str) -> BinaryIO:
-    # Not blocking, for opening a pipe would wait for ever; what is no plain file is refused unread.
-    handle = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    mode = os.fstat(handle).st_mode
-    if stat.S_ISREG(mode):
-        return open(handle, "rb", buffering=0)
-    os.close(handle)
-    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-    raise FormatError(f"it is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a file.")
-
-
-def _better(error: Exception, start: bytes, place: str) -> Exception:
-    """The error, or another where the first bytes tell what the file is instead."""
-    kind = recognise(start, place) if isinstance(error, FormatError) and start[8:9] != b"{" else None
-    if kind is None:
-        return error
-    return FormatError(f"it is {kind}, not a net that Retia saved. Nothing of it was executed.", got=kind)
 
 
 def _describe(file: BinaryIO, size: int) -> Description:
@@ -293,29 +213,3 @@ def _format(found: Header) -> int:
             got=int(text),
         )
     return int(text)
-
-
-def _read_arrays(file: BinaryIO, described: Description) -> dict[str, Tensor]:
-    """The arrays, each read into memory of its own: a file that changes later changes none of them."""
-    file.seek(described.start)
-    arrays = {}
-    for entry in described.entries:
-        try:
-            with torch.inference_mode(False):
-                tensor = torch.empty(entry.shape, dtype=getattr(torch, DTYPES[entry.dtype][0]), device="cpu")
-        except (RuntimeError, MemoryError):
-            size = entry.end - entry.begin
-            raise FormatError(f"{quote(entry.path)}, {size:,} bytes, does not fit into memory.") from None
-        _fill(file, _bytes(tensor))
-        if entry.dtype == "BOOL" and tensor.numel() and int(tensor.view(torch.uint8).max()) > 1:
-            raise FormatError(f"{quote(entry.path)} holds bytes that are neither true nor false.")
-        arrays[entry.path] = tensor
-    return arrays
-
-
-def _fill(file: BinaryIO, buffer: memoryview) -> None:
-    while len(buffer):
-        number = file.readinto(buffer)  # type: ignore[attr-defined]
-        if not number:
-            raise FormatError("the file became shorter while it was read.")
-        buffer = buffer[number:]

@@ -115,19 +115,6 @@ class Cache:
         return {path: (entry.dtype, entry.shape) for path, entry in entries.items()} == expected
 
 
-def made_folder(folder: str) -> str:
-    """A folder that is there, made if it was not.
-
-    Raises:
-        FileError: it cannot be made, or is a file.
-    """
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise atomic.failed(folder, "cannot be made as a folder", error) from None
-    return folder
-
-
 def trunk_key(net: Net, cut: Cut, arrays: Mapping[str, Tensor]) -> str:
     """sha256 of the layers before a cut, however they are called, with their arrays and codecs."""
     names: dict[Value, str] = {("", port): f"input {n}" for n, port in enumerate(cut.ports)}

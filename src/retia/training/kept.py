@@ -20,11 +20,12 @@ from retia.engine.trace import NotFlatError
 from retia.engine.values import ValuesProgram
 from retia.engine.walk import Run, walk_values
 from retia.errors import ArgumentError
+from retia.formats.atomic import made_folder
 from retia.metrics.examples import Batch, Examples
 from retia.nets.net import Net
 from retia.nets.wiring import Value
 from retia.sources.feeds import free_memory
-from retia.training.cache import Cache, example_keys, made_folder
+from retia.training.cache import Cache, example_keys
 from retia.training.frozen import Cut, find_frozen
 from retia.training.prepare import Prepared
 from retia.training.step import Step
