@@ -75,9 +75,9 @@ def draw(n: int, size: int, seed: int, labels: Sequence[Label] | None) -> NDArra
     mixed = permutation(n, "split", seed)
     if labels is None or not 1 < len(set(labels)) < n:
         return np.sort(mixed[:size])
-    codes = _codes(labels)[mixed]
-    grouped = mixed[np.argsort(codes, kind="stable")]  # by label, each in its mixed order
-    counts = np.bincount(codes)
+    numbers = codes(labels)[mixed]
+    grouped = mixed[np.argsort(numbers, kind="stable")]  # by label, each in its mixed order
+    counts = np.bincount(numbers)
     starts = np.cumsum(counts) - counts
     shares = fair(counts, size)
     return np.sort(np.concatenate([grouped[s : s + k] for s, k in zip(starts, shares, strict=True)]))
@@ -96,6 +96,7 @@ def fair(counts: NDArray[Any], size: int) -> NDArray[Any]:
     return np.asarray(shares, dtype=np.int64)
 
 
-def _codes(labels: Sequence[Label]) -> NDArray[Any]:
+def codes(labels: Sequence[Label]) -> NDArray[Any]:
+    """Labels as numbers from 0, in the order in which they are first met; 1, True and "1" are three."""
     numbers: dict[tuple[type, Label], int] = {}
     return np.asarray([numbers.setdefault((type(label), label), len(numbers)) for label in labels])
