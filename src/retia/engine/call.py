@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.engine.ending import ending
-from retia.engine.intake import Intake, as_batch, by_port, encode, intake
+from retia.engine.intake import Intake, as_batch, as_it_is, by_port, encode, intake
 from retia.engine.pools import values_of
 from retia.engine.walk import Run, mask_of, walk_values
 from retia.errors import ArgumentError, CodecError, ShapeError, UnknownNameError, did_you_mean
@@ -37,6 +37,10 @@ def call(
     many: bool | None = None,
 ) -> Any:
     """What ``net(...)`` does; see there."""
+    if len(things) == 2 and things[1] is None and top is temperature is batch_size is None:
+        arrays = _bare(net, things[0], many)
+        if arrays is not None:
+            return arrays
     if any(_is_wire(thing) for thing in things):
         return apply(net, things[0] if isinstance(things[0], Mapping) else things)
     if not net.input_names() and not things:
@@ -64,6 +68,24 @@ def call(
     if not pieces[0][0]:
         results = {name: result[0] for name, result in results.items()}
     return results if len(results) > 1 else next(iter(results.values()))
+
+
+def _bare(net: Net, tensor: Any, many: bool | None) -> Any:
+    """The raw arrays of a tensor that is just what the only port takes; None where there is more to do.
+
+    It says nothing that the long way would not say, in a third of its time.
+    """
+    if not isinstance(tensor, torch.Tensor):
+        return None
+    missing_arrays(net)
+    taken = as_it_is(net, tensor, many)
+    if taken is None:
+        return None
+    net.arrays.check()
+    outputs = net.wiring.outputs
+    found = values_of(net, tuple(outputs.values()), taken.values, taken.lengths)
+    found = found if taken.many else tuple([each[0] for each in found])
+    return found[0] if len(found) == 1 else dict(zip(outputs, found, strict=True))
 
 
 def _pieces(net: Net, thing: Any, many: bool | None, size: int) -> Iterator[Intake]:

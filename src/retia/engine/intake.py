@@ -53,7 +53,7 @@ def intake(net: Net, thing: Any, many: bool | None = None) -> Intake:
     Raises:
         CodecError: it cannot be encoded. ShapeError: it has another shape than the port.
     """
-    if isinstance(thing, torch.Tensor) and (ready := _as_it_is(net, thing, many)) is not None:
+    if isinstance(thing, torch.Tensor) and (ready := as_it_is(net, thing, many)) is not None:
         return ready
     taken = Intake(many=many)
     ports = net.inputs
@@ -75,7 +75,7 @@ def intake(net: Net, thing: Any, many: bool | None = None) -> Intake:
     return taken
 
 
-def _as_it_is(net: Net, tensor: Tensor, many: bool | None) -> Intake | None:
+def as_it_is(net: Net, tensor: Tensor, many: bool | None) -> Intake | None:
     """A tensor that is what the only port takes, so that nothing is to be done; else None."""
     if "_port_alone" not in net.__dict__:
         net.__dict__["_port_alone"] = _port_alone(net)

@@ -102,7 +102,6 @@ class ValuesProgram:
         before, switch = torch.is_grad_enabled(), self._switch
         switch(False)
         try:
-            given = tuple([each.contiguous() for each in given])
             if self._tape is not None and not all(map(_is_tame, given)):
                 return self._run_carefully(given)
             return self._run(*given)  # type: ignore[no-any-return]
@@ -137,7 +136,7 @@ def _is_tame(tensor: Tensor) -> bool:
     """Whether all is finite, and far from what is not."""
     if not tensor.is_floating_point():
         return True
-    flat = tensor.view(-1)
+    flat = tensor.reshape(-1)
     return math.isfinite(float(torch.dot(flat, flat)))
 
 
