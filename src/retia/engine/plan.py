@@ -133,8 +133,9 @@ class Planner:
             self.slots[number] = Slot(tensor, True)
         refs = [self.tape.inputs[name] for name in self.free]
         arguments = [self.slots[ref.number].tensor for ref in refs]
+        seen = {viewed(call).number for call in self.tape.calls if is_view(self.tape, call)}
         for ref, tensor in zip(refs, arguments, strict=True):
-            if not _is_small(tensor):
+            if ref.number not in seen or not _is_small(tensor):
                 self.source.argument(tensor)
             else:
                 self.source.name(tensor)
