@@ -32,7 +32,9 @@ class Run:
     Attributes:
         training: dropout, augmentation and batch statistics are active.
         seed: of all random draws.
-        step: number of the training step, part of every draw's key.
+        step: number of the training step, part of the key of most draws.
+        epoch: of the training, part of the key of augmentation; None where nobody counts epochs: then the
+            step stands for it.
         rows: the global number of each example of the batch, part of every draw's key.
         lengths: for every name of a varying size, its value in each example.
         inference: whether the layer at a path behaves as in inference even in training.
@@ -46,6 +48,7 @@ class Run:
     training: bool = False
     seed: int = 0
     step: int = 0
+    epoch: int | None = None
     rows: Tensor | None = None
     lengths: Mapping[str, Tensor] = field(default_factory=dict)
     inference: Callable[[str], bool] = lambda path: False
@@ -77,13 +80,13 @@ class Moment:
         return self._masks[input]
 
     def uniform(self, like: Tensor) -> Tensor:
-        """Random numbers in [0, 1), a pure function of seed, step, layer, example and unit."""
+        """Random numbers in [0, 1), a pure function of seed, step or epoch, layer, example and unit."""
         self._note("draw")
-        rows = self.run.rows
+        run, node = self.run, self.node
+        rows = run.rows
         if rows is None:
             rows = torch.arange(like.shape[0], device=like.device)
-        path, keys = self.node.path, self.run.keys
-        parts = keys[path] if keys is not None else draws.halves(self.run.seed, self.run.step, path)
+        parts = run.keys[node.path] if run.keys is not None else draw_key(node, run.seed, run.step, run.epoch)
         return draws.from_halves(parts, rows, like.shape[1:])
 
     def update(self, name: str, value: Tensor) -> None:
@@ -93,6 +96,13 @@ class Moment:
 
     def _note(self, word: str) -> None:
         self.run.asked.add((self.node.path, word))
+
+
+def draw_key(node: Node, seed: int, step: int, epoch: int | None) -> tuple[int, int]:
+    """The halves of the key of a layer's draws, of the step or of the epoch as the layer has it."""
+    if node.layer.drawn == "epoch" and epoch is not None:
+        return draws.halves(seed, epoch, node.path)
+    return draws.halves(seed, step, node.path)
 
 
 def walk(

@@ -1,5 +1,8 @@
 """The layers, one file a family. Each is one class: signature, arrays, forward, docstring."""
 
+from retia.layers.affine import RandomAffine, RandomRotation, RandomShear, RandomTranslation, RandomZoom
+from retia.layers.augmentation import RandomCrop, RandomErasing, RandomFlip
+from retia.layers.colors import ColorJitter
 from retia.layers.combine import Concat, Divide, Dot, Maximum, Minimum, Minus, Plus, Power, Times
 from retia.layers.constants import Constant, Parameter
 from retia.layers.convolution import (
@@ -51,18 +54,20 @@ from retia.layers.pooling import (
     MaxPool3d,
 )
 from retia.layers.reduce import Reduce
-from retia.layers.regularization import Dropout
+from retia.layers.regularization import AlphaDropout, Dropout, DropPath, GaussianNoise
 from retia.layers.resize import Resize, Upsample
 from retia.layers.softmax import LogSoftmax, Softmax
 from retia.layers.structure import Flatten, Replicate, Reshape, Transpose
 
 __all__ = [
-    "Arithmetic", "AvgPool1d", "AvgPool2d", "AvgPool3d", "BatchNorm", "Concat", "Constant", "Conv1d",
-    "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Divide", "Dot", "Dropout",
-    "ELU", "Elementwise", "Embedding", "Flatten", "GELU", "GlobalAvgPool", "GlobalMaxPool", "GroupNorm",
-    "HardSigmoid", "HardSwish", "HardTanh", "InstanceNorm", "LayerNorm", "LeakyReLU", "Linear",
-    "LocalResponseNorm", "LogSoftmax", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum", "Minimum", "Minus",
-    "Mish", "OneHot", "PReLU", "Pad", "Parameter", "Part", "Plus", "Power", "RMSNorm", "ReLU", "ReLU6",
+    "AlphaDropout", "Arithmetic", "AvgPool1d", "AvgPool2d", "AvgPool3d", "BatchNorm", "ColorJitter",
+    "Concat", "Constant", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d",
+    "ConvTranspose3d", "Divide", "Dot", "DropPath", "Dropout", "ELU", "Elementwise", "Embedding", "Flatten",
+    "GELU", "GaussianNoise", "GlobalAvgPool", "GlobalMaxPool", "GroupNorm", "HardSigmoid", "HardSwish",
+    "HardTanh", "InstanceNorm", "LayerNorm", "LeakyReLU", "Linear", "LocalResponseNorm", "LogSoftmax",
+    "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum", "Minimum", "Minus", "Mish", "OneHot", "PReLU", "Pad",
+    "Parameter", "Part", "Plus", "Power", "RMSNorm", "RandomAffine", "RandomCrop", "RandomErasing",
+    "RandomFlip", "RandomRotation", "RandomShear", "RandomTranslation", "RandomZoom", "ReLU", "ReLU6",
     "Reduce", "Replicate", "Reshape", "Resize", "SELU", "SiLU", "Sigmoid", "Softmax", "Softplus",
     "Softsign", "Tanh", "Times", "Transpose", "Upsample",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ WORDS = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
-def _mode(*modes: str) -> Rule:
+def mode_of(*modes: str) -> Rule:
     """The rule of ``mode``: one of a few words, or what PyTorch calls them."""
     plain = choice(*modes)
     return lambda name, value: plain(name, WORDS.get(value, value) if isinstance(value, str) else value)
@@ -69,7 +69,7 @@ class Upsample(Layer):
 
     factor: int | tuple[int, ...] = setting(per_axis(1))
     _: KW_ONLY
-    mode: str = setting(_mode("nearest", "linear", "cubic"), default="nearest")
+    mode: str = setting(mode_of("nearest", "linear", "cubic"), default="nearest")
 
     def validate(self) -> None:
         if isinstance(self.factor, tuple) and not 1 <= len(self.factor) <= 3:
@@ -158,7 +158,7 @@ class Resize(Layer):
 
     size: tuple[int, ...] = setting(whole_tuple(1))
     _: KW_ONLY
-    mode: str = setting(_mode("nearest", "nearest-exact", "linear", "cubic", "area"), default="linear")
+    mode: str = setting(mode_of("nearest", "nearest-exact", "linear", "cubic", "area"), default="linear")
     antialias: bool = setting(flag, default=False)
 
     def validate(self) -> None:

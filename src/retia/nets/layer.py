@@ -69,6 +69,8 @@ class Layer(Expressed, Net):
             ``"*"`` stands for the rest.
         variadic: takes any number of inputs.
         mixes_batch: in training one example's result depends on the others.
+        drawn: how often its random numbers are drawn anew: every ``"step"``, or once an ``"epoch"``, so that
+            all that happens to an example follows from the epoch and its number.
         gathers: positionals are the entries of one tuple, the first setting: ``Reshape(2, 3)``.
         cure: what to write instead when too many positionals are given.
     """
@@ -79,6 +81,7 @@ class Layer(Expressed, Net):
     kinds: ClassVar[Mapping[str, str]] = {}
     variadic: ClassVar[bool] = False
     mixes_batch: ClassVar[bool] = False
+    drawn: ClassVar[str] = "step"
     gathers: ClassVar[bool] = False
     cure: ClassVar[str] = ""
 
