@@ -1,14 +1,15 @@
 """The interface of optimizers: frozen values whose ``step`` is a pure function.
 
-One formula, ``move``, written on lists of tensors, serves ``step`` (on copies) and ``step_in_place``.
+One formula, ``move``, written on lists of tensors, serves ``step`` (on copies) and ``step_in_place``. What
+depends on the number of steps is computed from it, so a state is arrays and a count.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from retia._torch import torch
 from retia.nets.expression import Content
@@ -17,6 +18,9 @@ from retia.nets.settings import settle
 if TYPE_CHECKING:
     from torch import Tensor
 
+Again: TypeAlias = "Callable[[dict[str, Tensor]], tuple[Tensor, Mapping[str, Tensor]]]"
+"""The loss at arrays by path, and its gradients by the paths of those that are to move."""
+
 
 @dataclass
 class Memory:
@@ -24,7 +28,8 @@ class Memory:
 
     Attributes:
         count: of the steps done.
-        slots: by the optimizer's word for them (``"momentum"``), then by the arrays' paths.
+        slots: by the optimizer's word for them (``"momentum"``), then by the arrays' paths; what belongs to
+            the whole net stands under ``""``.
     """
 
     count: int = 0
@@ -61,9 +66,12 @@ class Optimizer(Content, ABC):
 
     Attributes:
         learning_rate: at least 0; how far a step goes.
+        closure: whether one step looks at the loss at several places. Then it is made by ``step_by`` alone,
+            on all arrays at one rate.
     """
 
     cure: ClassVar[str] = ""
+    closure: ClassVar[bool] = False
     learning_rate: float
 
     def __post_init__(self) -> None:
@@ -96,7 +104,12 @@ class Optimizer(Content, ABC):
         )
 
     def step(
-        self, arrays: Mapping[str, Tensor], gradients: Mapping[str, Tensor], state: Memory
+        self,
+        arrays: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor],
+        state: Memory,
+        *,
+        factor: float = 1.0,
     ) -> tuple[dict[str, Tensor], Memory]:
         """One step. Nothing that is given is changed.
 
@@ -104,6 +117,7 @@ class Optimizer(Content, ABC):
             arrays: by path.
             gradients: of the loss, by the same paths.
             state: what ``start`` or the last step answered.
+            factor: of the learning rate, as a schedule answers it.
         Returns:
             The arrays after the step, and the state after it.
         Example:
@@ -115,8 +129,23 @@ class Optimizer(Content, ABC):
         """
         moved = {path: tensor.detach().clone() for path, tensor in arrays.items()}
         after = state.clone()
-        self.step_in_place(moved, gradients, after)
+        self.step_in_place(moved, gradients, after, factor=factor)
         return moved, after
+
+    def step_by(
+        self, arrays: Mapping[str, Tensor], again: Again, state: Memory, *, factor: float = 1.0
+    ) -> tuple[dict[str, Tensor], Memory]:
+        """One step by a function, for optimizers that look at the loss at several places too.
+
+        Args:
+            arrays: by path.
+            again: answers the loss at arrays, and its gradients; first it is asked at those given.
+            state: what ``start`` or the last step answered.
+            factor: of the learning rate, as a schedule answers it.
+        Returns:
+            The arrays after the step, and the state after it. Nothing that is given is changed.
+        """
+        return self.step(arrays, again(dict(arrays))[1], state, factor=factor)
 
     def step_in_place(
         self,
@@ -124,13 +153,15 @@ class Optimizer(Content, ABC):
         gradients: Mapping[str, Tensor],
         state: Memory,
         rates: Mapping[str, float] | None = None,
+        *,
+        factor: float = 1.0,
     ) -> None:
         """The same step on arrays and a state that nobody else reads.
 
         Args:
             rates: multipliers of the learning rate by path, where they are not 1.
+            factor: of the learning rate of all, as a schedule answers it.
         """
-        state.count += 1
         by_rate: dict[float, list[str]] = {}
         for path in gradients:
             by_rate.setdefault((rates or {}).get(path, 1.0), []).append(path)
@@ -138,4 +169,5 @@ class Optimizer(Content, ABC):
             for rate, paths in by_rate.items():
                 slots = {name: [slot[path] for path in paths] for name, slot in state.slots.items()}
                 chosen, pulls = [arrays[path] for path in paths], [gradients[path] for path in paths]
-                self.move(Group(chosen, pulls, slots, state.count, self.learning_rate * rate))
+                self.move(Group(chosen, pulls, slots, state.count + 1, self.learning_rate * factor * rate))
+        state.count += 1
