@@ -237,6 +237,44 @@ def test_targets_that_are_ignored_have_no_part_in_a_loss():
     applied(CLOSED, lambda x, t: entropy(x, t, ignore_index=-100), given)
 
 
+SCALED = "products scaled afterwards"
+
+
+def dense(x, w, b, *, by=255.0, more=None):
+    """A dense layer on scaled whole numbers, and the gradient of its matrix."""
+    pixels = x.double() / by
+    y = torch.addmm(b, pixels.flatten(1), w.t())
+    found = {"y": y, "d": y.t() @ pixels.flatten(1)}
+    return found if more is None else found | {"more": more(pixels)}
+
+
+def pixels():
+    bytes_ = torch.randint(256, (6, 1, 2, 4), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
+    return {"x": bytes_, "w": numbers(3, 8), "b": numbers(3, seed=4)}
+
+
+def test_products_of_whole_numbers_are_scaled_afterwards():
+    odd = pixels() | {"w": spoiled(numbers(3, 8), float("nan"), float("inf"), -float("inf"))}
+    new = applied(SCALED, dense, pixels(), odd)
+    assert "div" not in names(new)
+    assert names(new).count("addmm") == 2
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        lambda x, w, b: dense(x, w, b, more=lambda scaled: scaled.sum()),
+        lambda x, w, b: dense(x, w, b, more=lambda scaled: scaled),
+        lambda x, w, b: dense(x, w, b, more=lambda scaled: scaled.flatten(1) @ scaled.flatten(1).t()),
+        lambda x, w, b: dense(x, w, b, by=torch.arange(1.0, 5.0).double()),
+        lambda x, w, b: dense(w.view(3, 1, 2, 4), w, b),
+    ],
+    ids=["read elsewhere", "an output", "both factors", "a scale for each", "no whole numbers"],
+)
+def test_other_scaled_numbers_stay(job):
+    assert "div" in names(applied(SCALED, job, pixels()))
+
+
 def test_the_exact_rules_are_exact():
     assert set(EXACT) < set(TRAINING)
 

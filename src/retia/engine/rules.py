@@ -201,10 +201,10 @@ def _scale_readers(view: View, old: Ref, new: Ref, scale: float, changes: dict[C
             if not _scale_readers(view, reader.result, bare, scale, changes):
                 return False
             continue
-        *shift, left, right = reader.args
-        if not (is_op(reader, "mm") or is_op(reader, "addmm")) or reader.kwargs or (left == right):
+        if not (is_op(reader, "mm") or is_op(reader, "addmm")) or reader.kwargs:
             return False
-        if old not in (left, right):
+        *shift, left, right = reader.args
+        if old in shift or left == right or reader in changes:
             return False
         fact = tape.fact(reader.result)
         nothing = tape.constant(torch.zeros(1, dtype=fact.dtype, device=fact.device))
