@@ -51,7 +51,8 @@ def told(place: str, what: str = "net") -> Iterator[None]:
     except RecursionError:
         raise FormatError(f"{plain(place)}: its {what} is nested too deeply.", path=place) from None
     except Error as error:
-        raise FormatError(
+        kind = type(error) if isinstance(error, FormatError) else FormatError
+        raise kind(
             f"{plain(place)}: {plain(error.message)}",
             because=[plain(line) for line in error.because],
             fix=plain(error.fix) if error.fix else None,

@@ -38,6 +38,8 @@ EXPRESSION = "retia.expression"
 EXPRESSION_SUM = "retia.expression_sha256"
 ARRAYS_SUM = "retia.arrays_sha256"
 MISSING = "retia.missing"
+RECORD = "retia.record"
+"""What only files have that hold no net, but a state of a training; ``record`` reads them."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,11 @@ def _describe(file: BinaryIO, size: int) -> Description:
 
 def _format(found: Header) -> int:
     text = found.metadata.get(MARK)
+    if text is None and RECORD in found.metadata:
+        raise FormatError(
+            f"it is a {found.metadata[RECORD]}, not a net.",
+            fix="rt.train(..., checkpoint=folder, resume=True) goes on from a folder of checkpoints",
+        )
     if text is None:
         raise FormatError(
             "it holds arrays but no net: Retia's description is not in its metadata.",
