@@ -1,4 +1,4 @@
-"""The confusion matrix: which label was taken for which."""
+"""The confusion matrix: which label was taken for which, and in which examples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from retia._late import numpy as np
+from retia.errors import UnknownNameError, did_you_mean
 from retia.metrics.figures import figure, save
+from retia.sources.dataset import Data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,8 +19,34 @@ WRITTEN = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Cell:
+    """The decisions in which one label was taken for one.
+
+    Attributes:
+        true: the label that was meant.
+        answered: the label that was answered.
+        count: how many decisions.
+        rows: numbers of the examples, rising; an example with several positions stands there once.
+    """
+
+    true: Any
+    answered: Any
+    count: int
+    rows: tuple[int, ...]
+    data: Data
+
+    @property
+    def examples(self) -> Data:
+        """The examples themselves, in their order: ``.show()`` draws pictures."""
+        return self.data[[*self.rows]]  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"<Cell: {self.true!r} taken for {self.answered!r}, {self.count:,} times>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Confusion:
-    """How often each label was taken for each.
+    """How often each label was taken for each; ``confusion["cat", "dog"]`` has the examples.
 
     Attributes:
         labels: in the order of rows and columns.
@@ -31,10 +59,34 @@ class Confusion:
         true \\ answered  cat  dog
         cat                1    1
         dog                0    1
+        >>> m.confusion["cat", "dog"].rows
+        (1,)
     """
 
     labels: tuple[Any, ...]
     counts: NDArray[Any]
+    decisions: tuple[NDArray[Any], NDArray[Any]]
+    data: Data
+
+    def __getitem__(self, pair: tuple[Any, Any]) -> Cell:
+        """Where one label was taken for one: ``confusion[true, answered]``.
+
+        Raises:
+            UnknownNameError: there is no such label; 7 is not "7".
+        """
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise UnknownNameError(
+                f"A cell of the confusion is a pair of labels, true and answered; got {pair!r}.",
+                fix=f"m.confusion[{self.labels[0]!r}, {self.labels[-1]!r}]",
+            )
+        return self._cell(*map(self._number, pair))
+
+    def worst(self, n: int = 10) -> list[Cell]:
+        """The labels that were confused most often, the most frequent first; at most ``n``."""
+        wrong = self.counts - np.diag(np.diag(self.counts))
+        order = np.argsort(-wrong, axis=None, kind="stable")[:n]
+        pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
+        return [self._cell(int(row), int(column)) for row, column in pairs if wrong[row, column]]
 
     def plot(self, path: str | os.PathLike[str] | None = None, ax: Any = None) -> Any:
         """Draw the matrix; colours are shares of each row.
@@ -83,10 +135,38 @@ class Confusion:
         right = int(np.trace(self.counts))
         return f"<Confusion of {len(self.labels)} labels: {right:,} of {int(self.counts.sum()):,} right>"
 
+    def _cell(self, row: int, column: int) -> Cell:
+        true, answered = self.decisions
+        found = (true == row) & (answered == column)
+        rows = np.flatnonzero(found.reshape(len(found), -1).any(1))
+        return Cell(
+            self.labels[row], self.labels[column], int(self.counts[row, column]), tuple(rows.tolist()),
+            self.data,
+        )  # fmt: skip
 
-def confusion(labels: tuple[Any, ...], true: NDArray[Any], answered: NDArray[Any]) -> Confusion:
-    """The matrix of class numbers."""
+    def _number(self, label: Any) -> int:
+        return number_of(self.labels, label)
+
+
+def number_of(labels: tuple[Any, ...], label: Any) -> int:
+    """Which label it is.
+
+    Raises:
+        UnknownNameError: it is none.
+    """
+    for number, known in enumerate(labels):
+        if type(known) is type(label) and known == label:
+            return number
+    alike = [known for known in labels if str(known) == str(label)]
+    hint = f" The label {alike[0]!r} is of another type." if alike else did_you_mean(label, map(str, labels))
+    shown = ", ".join(map(repr, labels[:10])) + (", ..." if len(labels) > 10 else "")
+    raise UnknownNameError(f"There is no label {label!r}; the labels are {shown}.{hint}", got=label)
+
+
+def confusion(labels: tuple[Any, ...], true: NDArray[Any], answered: NDArray[Any], data: Data) -> Confusion:
+    """The matrix of class numbers, one row an example."""
     size = len(labels)
-    counts = np.bincount(true * size + answered, minlength=size * size).reshape(size, size)
+    pairs = true.ravel().astype(np.int64) * size + answered.ravel()
+    counts = np.bincount(pairs, minlength=size * size).reshape(size, size)
     counts.flags.writeable = False
-    return Confusion(labels, counts)
+    return Confusion(labels, counts, (true, answered), data)

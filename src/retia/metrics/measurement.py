@@ -2,183 +2,390 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from retia._late import numpy as np
-from retia.errors import ArgumentError, Error, UnknownNameError, did_you_mean
-from retia.metrics.confusion import Confusion, confusion
-from retia.metrics.scores import BOOLEAN, CLASSES, NUMBERS
+from retia.errors import ArgumentError, UnknownNameError, did_you_mean
+from retia.metrics import curves
+from retia.metrics.calibration import BINS, Calibration, fitted_temperature
+from retia.metrics.confusion import Confusion, confusion, number_of
+from retia.metrics.curves import Curve
+from retia.metrics.editing import edit_distances
+from retia.metrics.formulas import Rates
+from retia.metrics.kept import BooleanDecisions, ClassDecisions, Decisions, Kept, Numbers
+from retia.metrics.names import FIGURES, Figure, average_of, find_figure, top_of
+from retia.metrics.scores import BOOLEAN, CLASSES, NOTHING, NUMBERS
+from retia.metrics.telling import table
+from retia.sources.dataset import Data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FIGURES = {
-    CLASSES: ("loss", "accuracy", "error_rate"),
-    BOOLEAN: ("loss", "accuracy", "error_rate", "precision", "recall", "f1", "auc"),
-    NUMBERS: ("loss", "mse", "mae", "r2"),
-}
+K = TypeVar("K", bound=Kept)
+
+TOLD = {
+    CLASSES: (
+        "accuracy", "error_rate", "precision", "recall", "f1", "matthews", "log_loss", "brier",
+        "calibration_error",
+    ),
+    BOOLEAN: (
+        "accuracy", "error_rate", "precision", "recall", "f1", "auc", "average_precision", "matthews",
+        "log_loss", "brier", "calibration_error",
+    ),
+    NUMBERS: ("mse", "rmse", "mae", "r2"),
+    NOTHING: (),
+}  # fmt: skip
+"""What is told unasked."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Measurement:
     """How well a net does on a set of examples, every one counting alike; ``rt.measure`` makes it.
 
-    For classes: ``accuracy``, ``error_rate``, ``top(k)``, ``confusion``. For booleans also ``precision``,
-    ``recall``, ``f1`` and ``auc``. For numbers: ``mse``, ``mae`` and ``r2``. Always ``loss``. Where a net
-    has several outputs, each has its own: ``m["age"].mae``.
+    For classes and booleans: ``accuracy``, ``precision``, ``recall``, ``f1``, ``per_class``, ``confusion``,
+    ``roc``, ``auc``, ``calibration``, ``temperature``, ...; for numbers ``mse``, ``mae``, ``r2``, ... Every
+    figure also goes by name, ``m["f1"]``, ``m["top_5"]``, ``m["f1_weighted"]``. Where a net has several
+    outputs, each has its own: ``m["age"].mae``. ``print(m)`` is a table.
+
+    Where an output decides at several positions, as in a sequence, every position counts alike.
 
     Attributes:
         loss: as training would compute it, in inference behaviour.
         examples: how many.
         parts: by output port, where there are several.
+        others: what functions among the metrics gave, by name.
     Example:
         >>> import retia as rt
         >>> net = rt.Chain(rt.ReLU(), input=2, output=rt.Classes(["cat", "dog"]))
         >>> m = rt.measure(net, ([[0.1, 0.9], [0.2, 0.8], [0.7, 0.3]], ["dog", "cat", "cat"]))
-        >>> round(m.accuracy, 4), m.top(2)
-        (0.6667, 1.0)
+        >>> round(m.accuracy, 4), m.top(2), m.per_class["dog"].precision
+        (0.6667, 1.0, 0.5)
+        >>> m.predictions, m.confusion["cat", "dog"].examples.arrays()["output"]
+        (['dog', 'dog', 'cat'], ['cat'])
     """
 
     loss: float
     examples: int
-    sense: str = NUMBERS
-    labels: tuple[Any, ...] = ()
+    data: Data | None = None
+    kept: Kept | None = None
     parts: Mapping[str, Measurement] = field(default_factory=dict)
-    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    asked: tuple[str, ...] | None = None
+    others: Mapping[str, float] = field(default_factory=dict)
 
-    def __getitem__(self, port: str) -> Measurement:
-        """The figures of one of several outputs."""
-        if port not in self.parts:
+    def __getitem__(self, name: str) -> Any:
+        """The measurement of one of several outputs, or a figure by its name."""
+        if name in self.parts:
+            return self.parts[name]
+        if name in self.others:
+            return self.others[name]
+        if self.parts:
             raise UnknownNameError(
-                f"There is no output {port!r}; there are {', '.join(self.parts) or 'no several ones'}."
-                + did_you_mean(port, self.parts),
-                path=port,
+                f"There is no output {name!r}; there are {', '.join(self.parts)}."
+                + did_you_mean(name, self.parts),
+                path=name,
             )
-        return self.parts[port]
+        return self.loss if name == "loss" else self._value(find_figure(name))
 
     # Decisions ------------------------------------------------------------------------------------
 
     @property
     def accuracy(self) -> float:
-        """Share of right decisions, 0..1."""
-        true, answered = self._decisions("accuracy")
-        return float((true == answered).mean())
+        """Share of right decisions, 0..1. Of sequences it is the token accuracy."""
+        return self._decisions("accuracy").counted.accuracy
 
     @property
     def error_rate(self) -> float:
         """Share of wrong decisions, 0..1."""
-        return 1 - self.accuracy
+        return 1 - self._decisions("error_rate").counted.accuracy
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes that occur, 0..1."""
+        return self._decisions("balanced_accuracy").counted.balanced_accuracy
 
     @property
     def confusion(self) -> Confusion:
-        """Which label was taken for which."""
-        true, answered = self._decisions("confusion")
-        return confusion(self.labels, true.astype(np.int64), answered.astype(np.int64))
+        """Which label was taken for which, and in which examples."""
+        found = self._decisions("confusion")
+        return confusion(found.labels, found.true, found.answered, self._data)
+
+    @property
+    def cohen_kappa(self) -> float:
+        """How much more often right than by chance, at most 1; NaN where only one label occurs."""
+        return self._decisions("cohen_kappa").counted.cohen_kappa
+
+    @property
+    def matthews(self) -> float:
+        """Matthews' correlation of truths and answers, -1..1; 0 where one of them is always the same."""
+        return self._decisions("matthews").counted.matthews
 
     def top(self, k: int) -> float:
-        """Share of examples whose right class is among the ``k`` best scores, 0..1."""
-        self._check("top", CLASSES)
+        """Share of decisions whose right class is among the ``k`` best scores, 0..1."""
+        found = self._kept("top", ClassDecisions)
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise ArgumentError(f"top is of a whole number of at least 1; got {k!r}.", got=k)
-        return float((self.arrays["rank"] < k).mean())
+        return float((found.arrays["rank"] < k).mean())
 
-    # Yes or no ------------------------------------------------------------------------------------
+    @property
+    def per_class(self) -> dict[Any, Rates]:
+        """Precision, recall and F1 of each class, by label."""
+        found = self._decisions("per_class")
+        return {label: found.counted.of(number) for number, label in enumerate(found.labels)}
+
+    def averaged(self, how: str = "macro") -> Rates:
+        """Precision, recall and F1 over the classes: ``"macro"``, ``"micro"`` or ``"weighted"``."""
+        return self._decisions("averaged").counted.averaged(how)
 
     @property
     def precision(self) -> float:
-        """Share of those answered True that are; 0 where none was."""
-        true, answered = self._truths("precision")
-        return _ratio((true & answered).sum(), answered.sum())
+        """Share of those answered so that are: of True, or over classes the macro average."""
+        return self._rates("precision").precision
 
     @property
     def recall(self) -> float:
-        """Share of those that are True that were answered so; 0 where none is."""
-        true, answered = self._truths("recall")
-        return _ratio((true & answered).sum(), true.sum())
+        """Share of those that are so that were answered so: of True, or over classes the macro average."""
+        return self._rates("recall").recall
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
-        true, answered = self._truths("f1")
-        return _ratio(2 * (true & answered).sum(), true.sum() + answered.sum())
+        """Harmonic mean of precision and recall: of True, or over classes the macro average."""
+        return self._rates("f1").f1
+
+    # Sequences ------------------------------------------------------------------------------------
+
+    @property
+    def token_accuracy(self) -> float:
+        """Share of right decisions over all positions: the accuracy under its name for texts."""
+        return self._decisions("token_accuracy").counted.accuracy
+
+    @property
+    def sequence_accuracy(self) -> float:
+        """Share of examples that are right at every position, 0..1."""
+        found = self._decisions("sequence_accuracy")
+        right = found.true == found.answered
+        return float(right.reshape(len(right), -1).all(1).mean())
+
+    @property
+    def edit_distance(self) -> float:
+        """Mean number of insertions, deletions and replacements from an answered sequence to the true one."""
+        found = self._decisions("edit_distance")
+        if found.true.ndim != 2:
+            axes = "one decision" if found.true.ndim == 1 else f"{found.true.ndim - 1} axes of decisions"
+            raise UnknownNameError(
+                f"edit_distance is of sequences, but an example has {axes}.", fix="accuracy, error_rate"
+            )
+        return float(edit_distances(found.answered, found.true).mean())
+
+    # Probabilities --------------------------------------------------------------------------------
+
+    @property
+    def log_loss(self) -> float:
+        """Mean of -log p of the truth, in nats; whatever the loss of the training was."""
+        return self._decisions("log_loss").log_loss
+
+    @property
+    def perplexity(self) -> float:
+        """The exponential of the log-loss: so many equal choices would be as hard; at least 1."""
+        return math.exp(min(self._decisions("perplexity").log_loss, 700))
+
+    @property
+    def brier(self) -> float:
+        """Mean squared error of the probabilities: of True (0..1), or summed over the classes (0..2)."""
+        return self._decisions("brier").brier
+
+    def calibration(self, bins: int = BINS) -> Calibration:
+        """Probabilities against how often they came true: of the answer, or of True; ``.plot()`` draws it.
+
+        Args:
+            bins: at least 1, of equal width.
+        """
+        found = self._decisions("calibration")
+        if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
+            raise ArgumentError(f"calibration: bins is a whole number of at least 1; got {bins!r}.", got=bins)
+        return found.calibration(bins)
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error in 15 bins, 0..1."""
+        return self._decisions("calibration_error").calibration(BINS).error
+
+    @cached_property
+    def temperature(self) -> float:
+        """The temperature that lowers the log-loss most; ``rt.calibrated`` gives the net that has it.
+
+        Above 1 the net is too sure. 0.01..100; at an end where the loss would fall on beyond it.
+        """
+        found = self._decisions("temperature")
+        return fitted_temperature(found.logits(), found.true.ravel())
+
+    def roc(self, label: Any = True) -> Curve:
+        """The ROC curve of a label against the rest; of classes a label is said."""
+        return self._curve("roc", curves.roc, label)
+
+    def precision_recall(self, label: Any = True) -> Curve:
+        """Precision against recall for a label against the rest; of classes a label is said."""
+        return self._curve("precision_recall", curves.precision_recall, label)
 
     @property
     def auc(self) -> float:
         """Area under the ROC curve: how often a True scores above a False, ties counting half.
 
-        NaN where all examples are alike.
+        Over classes the mean of each against the rest. NaN where all examples are alike.
         """
-        true, _ = self._truths("auc")
-        _, places, ties = np.unique(self.arrays["score"], return_inverse=True, return_counts=True)
-        ranks = (np.cumsum(ties) - (ties - 1) / 2)[places]
-        yes, no = int(true.sum()), int((~true).sum())
-        if not yes or not no:
-            return float("nan")
-        return float((ranks[true].sum() - yes * (yes + 1) / 2) / (yes * no))
+        return self._area("auc", curves.auc)
+
+    @property
+    def average_precision(self) -> float:
+        """Area under precision against recall: of True, or the mean of each class against the rest."""
+        return self._area("average_precision", curves.average_precision)
 
     # Numbers --------------------------------------------------------------------------------------
 
     @property
     def mse(self) -> float:
         """Mean of the squared errors."""
-        self._check("mse", NUMBERS)
-        return float(self.arrays["squares"].mean() / self.examples)
+        return self._kept("mse", Numbers).mse
+
+    @property
+    def rmse(self) -> float:
+        """Square root of the mean of the squared errors."""
+        return math.sqrt(self._kept("rmse", Numbers).mse)
 
     @property
     def mae(self) -> float:
         """Mean of the absolute errors."""
-        self._check("mae", NUMBERS)
-        return float(self.arrays["absolutes"].mean() / self.examples)
+        return self._kept("mae", Numbers).mae
+
+    @property
+    def mean_deviation(self) -> float:
+        """Mean absolute deviation of the answers from the targets: the mean absolute error."""
+        return self._kept("mean_deviation", Numbers).mae
+
+    @property
+    def median_absolute_error(self) -> float:
+        """Median of the absolute errors."""
+        return float(
+            np.median(np.abs(self._kept("median_absolute_error", Numbers).errors("median_absolute_error")))
+        )
+
+    @property
+    def max_error(self) -> float:
+        """The largest absolute error."""
+        return float(np.abs(self._kept("max_error", Numbers).errors("max_error")).max())
 
     @property
     def r2(self) -> float:
         """Share of the variance that is explained, at most 1; the mean over the numbers of an output."""
-        self._check("r2", NUMBERS)
-        wrong, spread = self.arrays["squares"], self.arrays["spread"]
-        flat = np.where(wrong == 0, 1.0, 0.0)
-        return float(np.where(spread > 0, 1 - wrong / np.where(spread > 0, spread, 1), flat).mean())
+        return self._kept("r2", Numbers).r2
+
+    @property
+    def explained_variance(self) -> float:
+        """As ``r2``, but a constant error does not count."""
+        return self._kept("explained_variance", Numbers).explained_variance
+
+    # Example by example ---------------------------------------------------------------------------
+
+    @property
+    def predictions(self) -> Any:
+        """What the net answers for each example, in the order of the data: labels, or an array of numbers."""
+        return self._things("predictions", "answered", "value")
+
+    @property
+    def truths(self) -> Any:
+        """What the data says of each example, in the form and order of ``predictions``."""
+        return self._things("truths", "true", "target")
+
+    @property
+    def probabilities(self) -> NDArray[Any]:
+        """Of each example: float64 (examples, classes), or (examples) of True."""
+        return self._decisions("probabilities").probabilities()
+
+    @property
+    def wrong(self) -> Data:
+        """The examples with a wrong decision, in the order of the data."""
+        found = self._decisions("wrong")
+        missed = (found.true != found.answered).reshape(self.examples, -1).any(1)
+        return self._data[np.flatnonzero(missed)]  # type: ignore[no-any-return]
 
     # Telling --------------------------------------------------------------------------------------
 
-    def figures(self) -> dict[str, float]:
-        """All figures by name; those of several outputs as ``"port.figure"``."""
+    def figures(self, names: Iterable[str] | None = None) -> dict[str, float]:
+        """Figures by name; those of several outputs as ``"port.figure"``.
+
+        Args:
+            names: which; those that ``measure`` was asked for, or a choice, where they are left out.
+        """
+        chosen = self.asked if names is None else tuple(names)
         if self.parts:
-            inner = {f"{port}.{k}": v for port, part in self.parts.items() for k, v in part.figures().items()}
-            return {"loss": self.loss, **inner}
-        return {name: float(getattr(self, name)) for name in FIGURES[self.sense]}
+            inner = {f"{p}.{k}": v for p, part in self.parts.items() for k, v in part.figures(names).items()}
+            return {"loss": self.loss, **inner, **self.others}
+        if names is not None:
+            return {name: self[name] for name in names}
+        assert self.kept is not None
+        told = TOLD[self.kept.sense] if chosen is None else chosen
+        return {"loss": self.loss, **{name: self[name] for name in told}, **self.others}
 
     def __str__(self) -> str:
-        figures = self.figures()
-        width = max(len(name) for name in ("examples", *figures))
-        lines = [f"{'examples':<{width}}  {self.examples:,}"]
-        return "\n".join(lines + [f"{name:<{width}}  {value:.4f}" for name, value in figures.items()])
+        return table(self)
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name} {value:.4f}" for name, value in self.figures().items())
         return f"<Measurement of {self.examples:,} examples: {told}>"
 
-    def _decisions(self, asked: str) -> tuple[NDArray[Any], NDArray[Any]]:
-        self._check(asked, CLASSES, BOOLEAN)
-        return self.arrays["true"], self.arrays["answered"]
+    # Inside ---------------------------------------------------------------------------------------
 
-    def _truths(self, asked: str) -> tuple[NDArray[Any], NDArray[Any]]:
-        self._check(asked, BOOLEAN)
-        return self.arrays["true"], self.arrays["answered"]
+    @property
+    def _data(self) -> Data:
+        assert self.data is not None
+        return self.data
 
-    def _check(self, asked: str, *senses: str) -> None:
-        if self.parts:
+    def _value(self, figure: Figure) -> float:
+        k, average = top_of(figure.name), average_of(figure.name)
+        if k is not None:
+            return self.top(k)
+        if average is not None:
+            return float(getattr(self.averaged(average[1]), average[0]))
+        return float(getattr(self, figure.name))
+
+    def _kept(self, asked: str, kind: type[K]) -> K:
+        if self.kept is None:
             first = next(iter(self.parts))
-            raise _no_figure(f"{asked} is of one output", f"m[{first!r}].{asked}")
-        if self.sense not in senses:
-            there = ", ".join(FIGURES[self.sense])
-            raise _no_figure(f"{asked} is of {' or '.join(senses)}, but the output is {self.sense}", there)
+            raise UnknownNameError(f"{asked} is of one output.", fix=f"m[{first!r}].{asked}")
+        if not isinstance(self.kept, kind):
+            senses = {ClassDecisions: CLASSES, Numbers: NUMBERS}.get(kind, f"{CLASSES} or {BOOLEAN}")
+            there = [name for name, figure in FIGURES.items() if self.kept.sense in figure.senses]
+            raise UnknownNameError(
+                f"{asked} is of {senses}, but the output is {self.kept.sense}.", fix=", ".join(there)
+            )
+        return self.kept
 
+    def _decisions(self, asked: str) -> Decisions:
+        return self._kept(asked, Decisions)  # type: ignore[type-abstract]
 
-def _ratio(part: Any, whole: Any) -> float:
-    return float(part / whole) if whole else 0.0
+    def _rates(self, asked: str) -> Rates:
+        found = self._decisions(asked).counted
+        return found.of(1) if isinstance(self.kept, BooleanDecisions) else found.averaged("macro")
 
+    def _curve(self, asked: str, made: Any, label: Any) -> Curve:
+        found = self._decisions(asked)
+        scores, true, chances = found.scores(number_of(found.labels, label), asked)
+        return made(label, scores, true, chances)  # type: ignore[no-any-return]
 
-def _no_figure(why: str, instead: str) -> Error:
-    return UnknownNameError(f"{why}.", fix=instead)
+    def _area(self, asked: str, area: Any) -> float:
+        found = self._decisions(asked)
+        numbers = [1] if isinstance(found, BooleanDecisions) else range(len(found.labels))
+        areas = np.array([area(*found.scores(number, asked)[:2]) for number in numbers])
+        known = ~np.isnan(areas)
+        return float(areas[known].mean()) if known.any() else math.nan
+
+    def _things(self, asked: str, decided: str, numbers: str) -> Any:
+        kept = self._kept(asked, Kept)
+        if isinstance(kept, Decisions):
+            return np.array(kept.labels, dtype=object)[kept.arrays[decided]].tolist()
+        found = kept.all_of(numbers, asked)
+        found.flags.writeable = False
+        return found

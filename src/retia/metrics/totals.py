@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from retia.metrics.examples import Batch
 from retia.metrics.objective import Objective
-from retia.metrics.scores import NUMBERS, decider
+from retia.metrics.scores import BOOLEAN, CLASSES, decider
 from retia.nets.wiring import Value
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Counts:
 
     def __init__(self, objective: Objective) -> None:
         made = [(term, decider(objective.net, term)) for term in objective.terms]
-        self._deciders = [(term, each) for term, each in made if each.sense != NUMBERS]
+        self._deciders = [(term, each) for term, each in made if each.sense in (CLASSES, BOOLEAN)]
         self.right: dict[str, Tensor] = {}
         self.all: dict[str, int] = {}
 
