@@ -240,6 +240,21 @@ def resize(r: Random) -> Case:
     return Case(rt.Resize(tuple(size(r, 2, 5) for _ in range(axes))), (picture(r, axes, 2, 4),))
 
 
+def colored(*variants: Layer, channels: int | None = None) -> Callable[[Random], Case]:
+    return lambda r: Case(again(r.choice(variants)), ((channels or size(r), size(r), size(r)),))
+
+
+colors = colored(rt.ColorJitter(saturation=0.2), rt.ColorJitter(contrast=(0.5, 2), hue=0.1), channels=3)
+
+
+def random_crop(r: Random) -> Case:
+    high, wide = size(r, 1, 4), size(r, 1, 4)
+    made = rt.RandomCrop(min(high, wide))
+    if r.random() < 0.5:
+        made = rt.RandomCrop((high + 1, size(r, 1, wide)), padding=1, fill=r.choice([0.0, 0.5, "edge"]))
+    return Case(made, ((size(r), high, wide),))
+
+
 CASES: dict[str, Callable[[Random], Case]] = {
     **{
         name: unary(getattr(rt, name)())
@@ -274,6 +289,18 @@ CASES: dict[str, Callable[[Random], Case]] = {
     "RMSNorm": last_axes(rt.RMSNorm),
     "LocalResponseNorm": channels(rt.LocalResponseNorm(3, alpha=0.5), rt.LocalResponseNorm(2, alpha=1, k=2)),
     "Dropout": lambda r: Case(rt.Dropout(0.3, channels=r.random() < 0.5), (shape(r, 1),)),
+    "AlphaDropout": lambda r: Case(rt.AlphaDropout(0.3, channels=r.random() < 0.5), (shape(r, 1),)),
+    "DropPath": unary(rt.DropPath(0.3), rt.DropPath(0.1)),
+    "GaussianNoise": unary(rt.GaussianNoise(0.3), rt.GaussianNoise(2)),
+    "RandomCrop": random_crop,
+    "RandomFlip": colored(rt.RandomFlip(), rt.RandomFlip("both", chance=1)),
+    "RandomErasing": colored(rt.RandomErasing(), rt.RandomErasing(1, area=(0.1, 0.2), fill=0.5)),
+    "RandomAffine": colored(rt.RandomAffine(degrees=9), rt.RandomAffine(shift=0.1, fill="edge")),
+    "RandomRotation": colored(rt.RandomRotation(30), rt.RandomRotation((0, 90), mode="nearest")),
+    "RandomZoom": colored(rt.RandomZoom(0.2), rt.RandomZoom((1, 2), fill=1.0)),
+    "RandomShear": colored(rt.RandomShear(10), rt.RandomShear((-5, 10), fill="edge")),
+    "RandomTranslation": colored(rt.RandomTranslation(0.1), rt.RandomTranslation(0.5, mode="nearest")),
+    "ColorJitter": lambda r: r.choice([colored(rt.ColorJitter(brightness=0.2, range=(0, 255))), colors])(r),
     "Linear": lambda r: Case(rt.Linear(size(r), bias=r.random() < 0.7), (shape(r, 1),)),
     "Embedding": embedding,
     "OneHot": one_hot,
