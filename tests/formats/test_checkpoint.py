@@ -441,26 +441,28 @@ def test_a_record_with_two_equal_names_or_a_stranger_in_its_header_is_refused(tm
 
 # Facts --------------------------------------------------------------------------------------------
 
-NUMBERS = st.floats() | st.integers(-(2**64) + 1, 2**64 - 1)
+ODD = [0.0, -0.0, 5e-324, -1e-310, math.inf, -math.inf, math.nan, 1e308, 0.1, 2.2250738585072014e-308]
+FLOATS = st.sampled_from(ODD) | st.binary(min_size=8, max_size=8).map(lambda raw: struct.unpack("<d", raw)[0])
+NUMBERS = FLOATS | st.integers(-(2**64) + 1, 2**64 - 1)
 LEAVES = st.none() | st.booleans() | NUMBERS | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 TREES = st.recursive(
     LEAVES,
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(st.sampled_from(["a", "loss", "$number", "$x", ""]), inner, max_size=3)
-        | st.lists(st.floats(), min_size=16, max_size=20)
+        | st.lists(FLOATS, min_size=16, max_size=20)
         | st.lists(st.integers(-(2**63) - 1, 2**63), min_size=16, max_size=20)
         | st.lists(st.fixed_dictionaries({"$e": NUMBERS}), min_size=16, max_size=18)
-        | st.lists(st.fixed_dictionaries({"e": inner, "b": st.floats()}), min_size=16, max_size=18)
+        | st.lists(st.fixed_dictionaries({"e": inner, "b": FLOATS}), min_size=16, max_size=18)
     ),
     max_leaves=12,
 )
 
 
 def bits(value):
-    """A tree with floats as their bits: NaN equals itself, 0.0 is not -0.0, 1 is not 1.0."""
+    """A tree with floats as their bits: NaN equals itself, 0.0 is neither -0.0 nor 5e-324, 1 is not 1.0."""
     if isinstance(value, float):
-        return "NaN" if math.isnan(value) else struct.pack("<d", value)
+        return struct.pack("<d", value)
     if isinstance(value, list):
         return [bits(each) for each in value]
     if isinstance(value, dict):
@@ -468,6 +470,16 @@ def bits(value):
     return (type(value), value)
 
 
+@pytest.fixture(params=[False, True], ids=["denormals", "flushed"], scope="module")
+def flushed(request):
+    """Whether this process takes denormals for 0, as training does."""
+    before = math.ldexp(1.0, -1060) * 2.0 == 0.0
+    torch.set_flush_denormal(request.param)
+    yield
+    torch.set_flush_denormal(before)
+
+
+@pytest.mark.usefixtures("flushed")
 @given(TREES)
 def test_facts_come_back_to_the_bit(tree):
     text, columns = facts.pack(tree)

@@ -2,13 +2,15 @@
 
 A run's history is a list of equal dicts, and grows with every epoch. As JSON it would soon pass the bounds
 of what is read, so lists of numbers become arrays and lists of equal dicts become their columns. What JSON
-has no word for (NaN, infinity) is tagged: a dict of one key that begins with ``$``.
+has no word for (NaN, infinity), and what a process that flushes denormals would read as 0, is tagged with
+its bits: a dict of one key that begins with ``$``.
 """
 
 from __future__ import annotations
 
 import json
-import math
+import re
+import struct
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -29,7 +31,7 @@ MOST_NUMBERS = 2**23
 """So many numbers stand in a file's columns at most: 12 of them an epoch are 700,000 epochs."""
 
 LARGEST = 2**64
-WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+BITS = re.compile("[0-9a-f]{16}")
 NUMBER, ARRAY, TABLE, PLAIN = "$number", "$array", "$table", "$dict"
 
 
@@ -80,8 +82,7 @@ def _packed(value: Any, where: str, columns: dict[str, Tensor]) -> Any:
             raise ArgumentError(f"{where} is {value}; whole numbers go up to 2**64.", path=where, got=value)
         return int(value)
     if isinstance(value, float):
-        number = float(value)
-        return number if math.isfinite(number) else {NUMBER: str(number)}
+        return _float(float(value))
     if isinstance(value, Mapping):
         return _dict(value, where, columns)
     if isinstance(value, list | tuple):
@@ -92,6 +93,13 @@ def _packed(value: Any, where: str, columns: dict[str, Tensor]) -> Any:
         path=where,
         got=value,
     )
+
+
+def _float(value: float) -> Any:
+    raw = struct.pack(">d", value)
+    exponent, rest = int.from_bytes(raw[:2], "big") & 0x7FF0, int.from_bytes(raw, "big") % 2**52
+    odd = exponent == 0x7FF0 or (exponent == 0 and rest)  # infinite or NaN; denormal
+    return {NUMBER: raw.hex()} if odd else value
 
 
 def _dict(value: Mapping[Any, Any], where: str, columns: dict[str, Tensor]) -> Any:
@@ -148,8 +156,8 @@ def _unpacked(data: Any, columns: dict[str, Tensor]) -> Any:
     tag, held = next(iter(data.items())) if len(data) == 1 else ("", None)
     if not tag.startswith("$"):
         return {key: _unpacked(each, columns) for key, each in data.items()}
-    if tag == NUMBER and isinstance(held, str) and held in WORDS:
-        return WORDS[held]
+    if tag == NUMBER and isinstance(held, str) and BITS.fullmatch(held):
+        return struct.unpack(">d", bytes.fromhex(held))[0]
     if tag == ARRAY and isinstance(held, str):
         return _column(held, columns)
     if tag == PLAIN:
