@@ -1,4 +1,4 @@
-"""Dealing rows out: into folds of which each row belongs to one, or in an order whose every beginning is fair.
+"""Dealing rows out: into folds, or in an order whose every beginning is fair.
 
 Both are seeded and give each label its share.
 """
