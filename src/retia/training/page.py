@@ -1,0 +1,202 @@
+"""A training's report as HTML: a fragment for notebooks, and one file that asks no host for anything.
+
+The curves are SVG in the page itself. Ink takes the colour of the text around it, so that the same picture
+stands on light and dark ground; nothing holds a script.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from retia.errors import ArgumentError, MissingExtraError
+from retia.metrics.figures import figure
+from retia.training.report import Reported, Table, tables_of
+from retia.training.symptoms import Verdict
+
+INK, TRAINING, HELD = "#010203", "#3b82d6", "#d9730d"
+"""Ink becomes ``currentColor``; the two curves are told apart on white and on near-black."""
+
+CELL = "padding: .15em .7em; text-align: {side}; white-space: {space}; font-variant-numeric: tabular-nums"
+
+STYLE = """
+:root { color-scheme: light dark; --ground: #ffffff; --ink: #1c1e21; --soft: #5c6370; --line: #d8dbe0;
+  --mark: #eef4fb; --accent: #1f66b5; }
+@media (prefers-color-scheme: dark) { :root { --ground: #15171b; --ink: #e4e6ea; --soft: #9aa1ad;
+  --line: #343943; --mark: #1e2733; --accent: #6fb0f5; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2rem 1.2rem 4rem; max-width: 62rem; background: var(--ground);
+  color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .2rem; }
+h2 { font-size: 1.05rem; margin: 2.2rem 0 .5rem; }
+.under { color: var(--soft); margin: 0 0 1.6rem; }
+.verdict { border-left: 4px solid var(--accent); background: var(--mark); padding: .8rem 1.1rem;
+  border-radius: 0 6px 6px 0; }
+.verdict + .verdict { margin-top: .7rem; }
+.verdict p { margin: 0 0 .4rem; font-weight: 600; }
+.verdict dl { margin: 0; display: grid; grid-template-columns: max-content 1fr; gap: .1rem .9rem; }
+.verdict dt { color: var(--soft); }
+.verdict dd { margin: 0; overflow-wrap: anywhere; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; }
+thead th { border-bottom: 1px solid var(--line); color: var(--soft); font-weight: 600; }
+tbody tr.best { background: var(--mark); }
+tbody tr:hover { background: var(--mark); }
+.note { color: var(--soft); font-size: .85rem; margin: .4rem 0 0; max-width: 46rem; }
+svg { max-width: 100%; height: auto; display: block; }
+pre { font-size: .8rem; overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; padding: .8rem; }
+@media print { body { max-width: none; padding: 0; } }
+"""
+
+
+def write(
+    run: Reported, path: str | os.PathLike[str], figures: Mapping[str, Mapping[str, float]] | None = None
+) -> None:
+    """Write a report as one HTML file.
+
+    Args:
+        run: a training.
+        path: ending in .html.
+        figures: as ``report.figures_of`` answers them, if they were measured.
+    Raises:
+        ArgumentError: another ending.
+    """
+    if os.path.splitext(path)[1].lower() not in (".html", ".htm"):
+        raise ArgumentError(f"report: {os.fspath(path)!r} ends in no .html.", fix='run.report("run.html")')
+    with open(path, "w", encoding="utf8") as file:
+        file.write(page(run, figures or {}))
+
+
+def page(run: Reported, figures: Mapping[str, Mapping[str, float]]) -> str:
+    """A report as one HTML document."""
+    title = _escape(run.verdict.text)
+    under = _escape(f"{run.why}; seed {run.settings.get('seed', '')}")
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{STYLE}</style></head><body>"
+        f'<h1>Training report</h1><p class="under">{under}</p>'
+        f"{_verdicts(run.verdict)}{_curves(run)}"
+        + "".join(_section(table) for table in tables_of(run, figures))
+        + f"<h2>The net</h2><pre>{_escape(str(run.net))}</pre></body></html>\n"
+    )
+
+
+def fragment(run: Reported, figures: Mapping[str, Mapping[str, float]] | None = None) -> str:
+    """A report for a notebook: no style sheet, no colour of its own but the curves'."""
+    return (
+        f"<div>{_verdicts(run.verdict)}{_curves(run)}"
+        + "".join(_section(table, "h4") for table in tables_of(run, figures or {}))
+        + "</div>"
+    )
+
+
+# Parts --------------------------------------------------------------------------------------------
+
+
+def _verdicts(verdict: Verdict) -> str:
+    told = [("seen", line) for line in verdict.evidence] + [("try", line) for line in verdict.advice]
+    lines, before = [], ""
+    for word, line in told:
+        lines.append(f"<dt>{word if word != before else ''}</dt><dd>{_escape(line)}</dd>")
+        before = word
+    own = f'<div class="verdict"><p>{_escape(verdict.text)}</p><dl>{"".join(lines)}</dl></div>'
+    return own + "".join(_verdicts(each) for each in verdict.also)
+
+
+def _section(table: Table, level: str = "h2") -> str:
+    note = f'<p class="note">{_escape(table.note)}</p>' if table.note else ""
+    return f'<{level}>{_escape(table.title)}</{level}><div class="scroll">{_table(table)}</div>{note}'
+
+
+def _table(table: Table) -> str:
+    plain = not any(table.heads)
+    head = "" if plain else f"<thead>{_row(table.heads, 'th')}</thead>"
+    rows = [_row(row, "td", plain=plain, best=at in table.marked) for at, row in enumerate(table.rows)]
+    return f'<table style="border-collapse: collapse">{head}<tbody>{"".join(rows)}</tbody></table>'
+
+
+def _row(cells: Sequence[str], tag: str, *, plain: bool = False, best: bool = False) -> str:
+    made = []
+    for at, cell in enumerate(cells):
+        left = plain or (at == 0 and not cell.isdigit() and cell != "epoch")
+        style = CELL.format(side="left" if left else "right", space="normal" if plain and at else "nowrap")
+        made.append(f'<{tag} style="{style}">{"* " * (best and not at)}{_escape(cell)}</{tag}>')
+    return f"<tr{' class=best style=font-weight:600' if best else ''}>{''.join(made)}</tr>"
+
+
+def _escape(text: str) -> str:
+    return html.escape(text)
+
+
+# Curves -------------------------------------------------------------------------------------------
+
+
+def _curves(run: Reported) -> str:
+    """The curves, or the word that they need matplotlib."""
+    if not run.history:
+        return ""
+    try:
+        return f"<figure style='margin: 1.6rem 0 0'>{curves_svg(run)}</figure>"
+    except MissingExtraError as error:
+        return f'<p class="note">Curves: {_escape(error.message)} {_escape(error.fix or "")}</p>'
+
+
+def curves_svg(run: Reported) -> str:
+    """The curves of loss and accuracy with the gap between training and validation, as one ``<svg>``.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    quantities = ["loss", *(["accuracy"] if "accuracy" in run.history[0] else [])]
+    drawn, places = figure(4.6 * len(quantities), 3.1, len(quantities))
+    for place, quantity in zip(places, quantities, strict=True):
+        _draw(place, run, quantity)
+    file = io.StringIO()
+    drawn.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return _inline(file.getvalue(), "Curves of " + " and ".join(quantities))
+
+
+def _draw(place: Any, run: Reported, quantity: str) -> None:
+    epochs = [entry["epoch"] for entry in run.history]
+    ways = ((quantity, "training", TRAINING, "-"), (f"val_{quantity}", "validation", HELD, "--"))
+    lines = {}
+    for key, label, color, way in ways:
+        if key in run.history[0]:
+            lines[label] = [entry[key] for entry in run.history]
+            few = "." if len(epochs) <= 40 else ""
+            place.plot(epochs, lines[label], way, marker=few, color=color, label=label, linewidth=1.8)
+    if len(lines) == 2:
+        place.fill_between(epochs, *lines.values(), color=HELD, alpha=0.12, linewidth=0)
+    _mark(place, run)
+    place.set_title(quantity, color=INK, fontsize=11)
+    place.set_xlabel("epoch", color=INK)
+    place.tick_params(colors=INK)
+    place.xaxis.get_major_locator().set_params(integer=True)
+    place.grid(color=INK, alpha=0.15, linewidth=0.6)
+    for name, spine in place.spines.items():
+        spine.set_color(INK)
+        spine.set_visible(name in ("left", "bottom"))
+    place.legend(labelcolor=INK, frameon=False, fontsize=9)
+
+
+def _mark(place: Any, run: Reported) -> None:
+    """Vertical lines where the best net was, and where the verdict begins."""
+    if run.best_epoch and "val_loss" in run.history[0]:
+        place.axvline(run.best_epoch, color=INK, alpha=0.5, linewidth=1, linestyle=":", label="best net")
+
+
+def _inline(svg: str, label: str) -> str:
+    """An SVG file as an element of a page: no header, no metadata, names of its own, ink as the text."""
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
+    svg = svg.replace(INK, "currentColor")
+    names = {
+        name: f"c{number}" for number, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg)))
+    }
+    svg = re.sub(r'\bid="([^"]+)"', lambda found: f'id="{names[found[1]]}"', svg)
+    svg = re.sub(r'(href="#|url\(#)([^")]+)', lambda found: found[1] + names[found[2]], svg)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1).strip()
