@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from retia.errors import ArgumentError, UnknownNameError, did_you_mean
+from retia.errors import ArgumentError
 from retia.nets.net import Net
-from retia.nets.patterns import matches
+from retia.nets.patterns import refuse_idle, winner
 from retia.nets.wiring import join
 
 
@@ -66,7 +66,7 @@ def read_rates(net: Net, given: Any) -> Rates:
         )
     rates = {str(pattern): _rate(pattern, value) for pattern, value in given.items()}
     layers = {node.path: node for node in net.wiring.nodes}
-    _refuse_idle(rates, [*learned, *layers])
+    refuse_idle("rates", rates, [*learned, *layers])
     of = {path: _first(rates, path) for path in learned}
     if of and not any(of.values()):
         raise ArgumentError("rates: every array has the rate 0, so there is nothing to train.", got=given)
@@ -85,24 +85,5 @@ def _rate(pattern: Any, value: Any) -> float:
 
 
 def _first(rates: Mapping[str, float], path: str) -> float:
-    return next((rate for pattern, rate in rates.items() if matches(pattern, path)), 1.0)
-
-
-def _refuse_idle(rates: Mapping[str, float], paths: list[str]) -> None:
-    """Make sure that every pattern says something."""
-    won = {next((p for p in rates if matches(p, path)), None) for path in paths}
-    for pattern in rates:
-        if pattern in won:
-            continue
-        if any(matches(pattern, path) for path in paths):
-            raise UnknownNameError(
-                f"rates: all that {pattern!r} matches is matched by a pattern before it.",
-                fix="put the narrower pattern first",
-                path=pattern,
-            )
-        known = sorted({path.split(".")[0] for path in paths})
-        raise UnknownNameError(
-            f"rates: {pattern!r} matches no path.{did_you_mean(pattern, [*paths, *known])}",
-            fix=f"the net has {', '.join(known[:8])}{', ...' if len(known) > 8 else ''}",
-            path=pattern,
-        )
+    won = winner(rates, path)
+    return 1.0 if won is None else rates[won]
