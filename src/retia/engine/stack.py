@@ -89,18 +89,31 @@ def _all_count(view: View, call: Call) -> Change | None:
 
 
 def _product_and_bias(view: View, call: Call) -> Change | None:
-    """A stack of products with something added to every row is one call."""
-    if len(call.args) != 2 or call.kwargs:
+    """A stack of products, scaled or not, with something added to every row is one call."""
+    if len(call.args) != 2 or call.kwargs.keys() - {"alpha"}:
         return None
-    for bias, product in (call.args, call.args[::-1]):
+    for bias, product in (call.args,) if call.kwargs else (call.args, call.args[::-1]):
         maker = view.made_by(product, "bmm")
         if maker is None or not isinstance(bias, Ref) or not view.read_only_by(maker.result, [call]):
             continue
-        rows, shape = view.tape.fact(bias), view.tape.fact(call.result).shape
-        alike = rows.dtype == view.tape.fact(product).dtype and view.tape.fact(product).shape == shape
-        if alike and rows.shape == (shape[0], 1, shape[2]):
-            return {maker: [], call: [call_of(op_of("baddbmm"), (bias, *maker.args), call.result)]}
+        shape, dtype = view.tape.fact(call.result).shape, view.tape.fact(product).dtype
+        if view.tape.fact(bias).dtype != dtype or view.tape.fact(product).shape != shape:
+            continue
+        if view.tape.fact(bias).shape == (shape[0], 1, shape[2]):
+            made = call_of(op_of("baddbmm"), (bias, *maker.args), call.result, **call.kwargs)
+            return {maker: [], call: [made]}
+        if _is_nothing(view.value_of(bias)):
+            nothing = view.tape.constant(
+                torch.zeros(1, 1, 1, dtype=dtype, device=view.tape.fact(bias).device)
+            )
+            made = call_of(op_of("baddbmm"), (nothing, *maker.args), call.result, beta=0, **call.kwargs)
+            return {maker: [], call: [made]}
     return None
+
+
+def _is_nothing(tensor: Tensor | None) -> bool:
+    """Whether a constant is a single 0."""
+    return tensor is not None and tensor.numel() == 1 and not bool(tensor.any())
 
 
 def _one_hot(view: View, call: Call) -> Change | None:
