@@ -120,7 +120,7 @@ def test_a_product_and_a_bias_are_one_call():
 
 def test_a_scaled_product_is_one_call():
     def job(x, w, b):
-        left = torch.addmm(torch.zeros(1), x, w, beta=0, alpha=0.5)
+        left = torch.addmm(torch.zeros(1, dtype=x.dtype), x, w, beta=0, alpha=0.5)
         return {"y": torch.addmm(b, x, w, alpha=0.25), "z": left}
 
     inputs = {"x": torch.ones(4, 5), "w": torch.ones(5, 2), "b": torch.ones(2)}
