@@ -36,10 +36,11 @@ def test_every_module_says_what_it_is() -> None:
 
 
 FACE = """
-Adagrad Adam AdamW ArgumentError Array ArraysError Boolean Chain Classes Codec CodecError Data DataError Error
-FormatError Graph Image Initial Input Layer MissingExtraError Net NotYetError Port RMSprop RetiaWarning SGD
-Scalar ShapeError Shared StructureError Tensor Training TrainingError UnknownNameError Vector
-codec data layer load measure process step train
+Adagrad Adam AdamW ArgumentError Array ArraysError BinaryCrossEntropy BinaryFocal Boolean CTC Chain Classes
+Codec CodecError Contrastive CrossEntropy Data DataError Error Focal FormatError Graph Hinge Huber Image
+Initial Input KL Layer MAE MSE Metric MissingExtraError Net NotYetError Poisson Port RMSprop RetiaWarning SGD
+Scalar ShapeError Shared StructureError Tensor Training TrainingError Triplet UnknownNameError Vector
+calibrated check codec data layer load measure process step train
 """
 
 

@@ -1,14 +1,16 @@
-"""Looking over a set of examples: the table that describes it, and the search for unreadable pictures."""
+"""Looking over a set of examples: its table, unreadable pictures, numbers that are not finite."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError, RetiaWarning
 from retia.sources import pictures
-from retia.sources.columns import FileColumn
+from retia.sources.columns import Arrays, FileColumn
 
 if TYPE_CHECKING:
     from retia.sources.columns import Label
@@ -55,3 +57,60 @@ def check(data: Data, on_error: str) -> Data:
         )
     warnings.warn(f"skipped {what}", RetiaWarning, stacklevel=3)
     return data[[n for n in range(len(data)) if n not in bad]]  # type: ignore[no-any-return]
+
+
+CHUNK = 4096
+"""Rows are looked at so many at once."""
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Numbers of a column that are NaN or infinite.
+
+    Attributes:
+        column: its name.
+        count: of the numbers.
+        rows: that hold them, how many.
+        first: the first few: row (of the columns), place in the row (an index for each axis), number.
+    """
+
+    column: str
+    count: int
+    rows: int
+    first: tuple[tuple[int, tuple[int, ...], float], ...]
+
+
+def gaps(data: Data, most: int = 5) -> list[Gaps]:
+    """Numbers that are not finite in a set's arrays, column by column.
+
+    Args:
+        data: whose parts are not looked at.
+        most: of them, to tell with their places.
+    Example:
+        >>> import retia as rt
+        >>> [found] = gaps(rt.data(([[1.0, 2.0], [float("nan"), 4.0]], [0, 1])))
+        >>> found.column, found.count, found.first
+        ('input', 1, ((1, (0,), nan),))
+    """
+    found = []
+    for name, column in data.columns.items():
+        if isinstance(column, Arrays) and column.dtype.kind == "f":
+            each = _gaps(data, name, column, most)
+            found += [each] if each.count else []
+    return found
+
+
+def _gaps(data: Data, name: str, column: Arrays, most: int) -> Gaps:
+    count, rows = 0, 0
+    first: list[tuple[int, tuple[int, ...], float]] = []
+    for start in range(0, len(data), CHUNK):
+        numbers = data.rows[start : start + CHUNK]
+        chunk = np.asarray(column.things(numbers))
+        wrong = ~np.isfinite(chunk)
+        if not wrong.any():
+            continue
+        count += int(wrong.sum())
+        rows += int(wrong.reshape(len(chunk), -1).any(1).sum())
+        for row, *place in np.argwhere(wrong)[: most - len(first)].tolist():
+            first.append((int(numbers[row]), tuple(place), float(chunk[row, *place])))
+    return Gaps(name, count, rows, tuple(first))

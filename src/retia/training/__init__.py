@@ -3,10 +3,34 @@
 Nothing here is changed in place that a user can see: a training takes a net and answers another one.
 """
 
+from retia.training.audit import Audit
+from retia.training.check import check
+from retia.training.ensemble import ensemble
+from retia.training.finding import RateTest, find_rate
+from retia.training.folds import CrossValidation, cross_validate
 from retia.training.loop import train
 from retia.training.optimizer import Optimizer
-from retia.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from retia.training.optimizers import (
+    LBFGS,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Lion,
+    NAdam,
+    RAdam,
+    RMSprop,
+    SignSGD,
+)
+from retia.training.ranges import Between
 from retia.training.result import Training
 from retia.training.step import Step, step
+from retia.training.sweeps import sweep
+from retia.training.swept import Sweep
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "Step", "Training", "step", "train"]
+__all__ = [
+    "SGD", "Adagrad", "Adam", "AdamW", "Audit", "CrossValidation", "Optimizer", "RMSprop", "RateTest", "Step",
+    "Training", "check", "cross_validate", "ensemble", "find_rate", "step", "train",
+]  # fmt: skip
