@@ -20,7 +20,7 @@ section 4.2; He et al. 2015), so three powers of ten are no accident.
 """
 
 EXPLODED = 1e3
-"""A layer's gradient explodes above so many times the least one nearer to the loss."""
+"""A layer's gradient explodes above so many times that of the layer nearest to the loss."""
 
 DEAD = 0.5
 """A layer of which so many units never fire is half as wide as written."""
@@ -99,16 +99,15 @@ def _vanished(moment: Records) -> tuple[LayerRecord, LayerRecord] | None:
 
 
 def _exploded(moment: Records) -> tuple[LayerRecord, LayerRecord] | None:
-    """The last layer of the net's beginning whose gradient explodes, and the one with the least."""
+    """The last layer of the net's beginning whose gradient explodes, and the one nearest to the loss."""
     layers, found = _learned(moment), None
     broken = [layer for layer in layers if not math.isfinite(_gradient(layer))]
     if broken:
         return broken[-1], layers[-1]
-    for at, layer in enumerate(layers[:-1]):
-        least = min(layers[at + 1 :], key=_gradient)
-        if _gradient(least) == 0 or _gradient(layer) <= EXPLODED * _gradient(least):
+    for layer in layers[:-1]:
+        if _gradient(layers[-1]) == 0 or _gradient(layer) <= EXPLODED * _gradient(layers[-1]):
             break
-        found = layer, least
+        found = layer, layers[-1]
     return found
 
 
@@ -142,9 +141,9 @@ def _exploding(records: Sequence[Records]) -> Verdict | None:
     found = [_exploded(moment) for moment in records]
     if not _lasting(found) or found[-1] is None:
         return None
-    layer, least = found[-1]
+    layer, nearest = found[-1]
     evidence = (
-        f"gradient {_gradient(layer):.2g} at {_named(layer)}, {_gradient(least):.2g} at {_named(least)}"
+        f"gradient {_gradient(layer):.2g} at {_named(layer)}, {_gradient(nearest):.2g} at {_named(nearest)}"
     )
     advice = ("clip_norm=1.0", "weights that start smaller", "rt.BatchNorm() or rt.LayerNorm()")
     text = f"Gradients explode from {_named(layer)} back to the input."

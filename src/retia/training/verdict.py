@@ -20,7 +20,7 @@ from retia.training.trend import fall, noise, smooth, turns
 RISE = 0.05
 """Validation loss so far above its lowest is over-fitting: 5 % is the widest criterion of Prechelt 1998."""
 
-NOISES = 4.0
+NOISES = 5.0
 """A rise counts from so many standard deviations of the curve's noise on."""
 
 GAP = 0.03
