@@ -522,7 +522,8 @@ def test_pictures_that_do_not_fit_are_refused() -> None:
     [
         ("RandomHorizontalFlip", "RandomFlip"), ("RandomErase", "RandomErasing"),
         ("RandomRotate", "RandomRotation"), ("RandomScale", "RandomZoom"),
-        ("RandomColorJitter", "ColorJitter"), ("SpatialDropout2D", "Dropout"), ("StochasticDepth", "DropPath"),
+        ("RandomColorJitter", "ColorJitter"), ("SpatialDropout2D", "Dropout"),
+        ("StochasticDepth", "DropPath"),
     ],
 )  # fmt: skip
 def test_names_of_other_frameworks_are_understood(name: str, here: str) -> None:

@@ -150,11 +150,11 @@ class RandomCrop(Layer):
                 return x[:, :, top : top + size[0], left : left + size[1]]
             whole_batch = torch.zeros(len(x), dtype=torch.int64, device=x.device)
             return _part(x, whole_batch + top, whole_batch + left, size, self.fill)
-        places = (
+        down, right = (
             (drawn * (n + 2 * self.padding + 1)).floor().to(torch.int64) - self.padding
             for drawn, n in zip(numbers(x, 2, moment), free, strict=True)
         )
-        return _part(x, *places, size, self.fill if self.padding else "edge")
+        return _part(x, down, right, size, self.fill if self.padding else "edge")
 
 
 def _part(x: Tensor, top: Tensor, left: Tensor, size: tuple[int, ...], fill: float | str) -> Tensor:
@@ -164,7 +164,7 @@ def _part(x: Tensor, top: Tensor, left: Tensor, size: tuple[int, ...], fill: flo
     columns = left.unsqueeze(1) + torch.arange(size[1], device=x.device)  # (batch, x)
     at = rows.clamp(0, height - 1).unsqueeze(2) * width + columns.clamp(0, width - 1).unsqueeze(1)
     pixels = at.flatten(1).unsqueeze(1).expand(-1, channels, -1)  # (batch, c, y x)
-    part = x.flatten(2).gather(2, pixels).unflatten(2, size)
+    part = x.flatten(2).gather(2, pixels).reshape(len(x), channels, *size)
     if isinstance(fill, str):
         return part
     high, wide = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)

@@ -86,7 +86,8 @@ class AlphaDropout(Layer):
         scale = ((1 - self.rate) * (1 + self.rate * LOWEST**2)) ** -0.5
         shift = -scale * LOWEST * self.rate
         kept = _kept(x, 2 if self.channels else x.dim(), self.rate, moment)
-        return torch.where(kept, x, LOWEST) * scale + shift
+        result: Tensor = torch.where(kept, x, LOWEST) * scale + shift
+        return result
 
 
 @layer
