@@ -36,11 +36,12 @@ def test_every_module_says_what_it_is() -> None:
 
 
 FACE = """
-Adagrad Adam AdamW ArgumentError Array ArraysError BinaryCrossEntropy BinaryFocal Boolean CTC Chain Classes
-Codec CodecError Contrastive CrossEntropy Data DataError Error Focal FormatError Graph Hinge Huber Image
-Initial Input KL Layer MAE MSE Metric MissingExtraError Net NotYetError Poisson Port RMSprop RetiaWarning SGD
-Scalar ShapeError Shared StructureError Tensor Training TrainingError Triplet UnknownNameError Vector
-calibrated check codec data layer load measure process step train
+Adagrad Adam AdamW ArgumentError Array ArraysError Between BinaryCrossEntropy BinaryFocal Boolean CTC Chain
+Classes Codec CodecError Contrastive CrossEntropy CrossValidation Data DataError Error Focal FormatError
+Graph Hinge Huber Image Initial Input KL Layer LearningCurve MAE MSE Metric MissingExtraError Net
+NotYetError Poisson Port RMSprop RateTest RetiaWarning SGD Scalar ShapeError Shared StructureError Sweep
+Tensor Training TrainingError Triplet UnknownNameError Vector calibrated check codec cross_validate data
+ensemble find_rate layer learning_curve load measure process step sweep train
 """
 
 

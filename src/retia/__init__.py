@@ -124,7 +124,27 @@ from retia.metrics import (
 from retia.nets import Array, Chain, Codec, Graph, Initial, Input, Layer, Net, Port, Shared, codec, layer
 from retia.nets.registry import FOREIGN as _FOREIGN
 from retia.sources import Data, data
-from retia.training import SGD, Adagrad, Adam, AdamW, RMSprop, Training, check, step, train
+from retia.training import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Between,
+    CrossValidation,
+    LearningCurve,
+    RateTest,
+    RMSprop,
+    Sweep,
+    Training,
+    check,
+    cross_validate,
+    ensemble,
+    find_rate,
+    learning_curve,
+    step,
+    sweep,
+    train,
+)
 
 __all__ = [
     "Adagrad",
@@ -139,6 +159,7 @@ __all__ = [
     "AvgPool2d",
     "AvgPool3d",
     "BatchNorm",
+    "Between",
     "BinaryCrossEntropy",
     "BinaryFocal",
     "Boolean",
@@ -158,6 +179,7 @@ __all__ = [
     "ConvTranspose2d",
     "ConvTranspose3d",
     "CrossEntropy",
+    "CrossValidation",
     "Data",
     "DataError",
     "Divide",
@@ -190,6 +212,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "LearningCurve",
     "Linear",
     "LocalResponseNorm",
     "LogSoftmax",
@@ -225,6 +248,7 @@ __all__ = [
     "RandomShear",
     "RandomTranslation",
     "RandomZoom",
+    "RateTest",
     "ReLU",
     "ReLU6",
     "Reduce",
@@ -243,6 +267,7 @@ __all__ = [
     "Softplus",
     "Softsign",
     "StructureError",
+    "Sweep",
     "Tanh",
     "Tensor",
     "Times",
@@ -256,12 +281,17 @@ __all__ = [
     "check",
     "calibrated",
     "codec",
+    "cross_validate",
     "data",
+    "ensemble",
+    "find_rate",
     "layer",
+    "learning_curve",
     "load",
     "measure",
     "process",
     "step",
+    "sweep",
     "train",
 ]
 

@@ -5,6 +5,8 @@ Nothing here is changed in place that a user can see: a training takes a net and
 
 from retia.training.audit import Audit
 from retia.training.check import check
+from retia.training.curve import learning_curve
+from retia.training.curved import LearningCurve
 from retia.training.ensemble import ensemble
 from retia.training.finding import RateTest, find_rate
 from retia.training.folds import CrossValidation, cross_validate
@@ -31,6 +33,7 @@ from retia.training.sweeps import sweep
 from retia.training.swept import Sweep
 
 __all__ = [
-    "SGD", "Adagrad", "Adam", "AdamW", "Audit", "CrossValidation", "Optimizer", "RMSprop", "RateTest", "Step",
-    "Training", "check", "cross_validate", "ensemble", "find_rate", "step", "train",
+    "Adagrad", "Adam", "AdamW", "Audit", "Between", "CrossValidation", "LearningCurve", "Optimizer",
+    "RMSprop", "RateTest", "SGD", "Step", "Sweep", "Training", "check", "cross_validate", "ensemble",
+    "find_rate", "learning_curve", "step", "sweep", "train",
 ]  # fmt: skip

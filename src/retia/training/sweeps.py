@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from retia.errors import ArgumentError, did_you_mean
-from retia.metrics.names import LOWER, find_figure
 from retia.nets.net import Net
 from retia.nets.settings import choice, whole
 from retia.sources.order import check_seed
 from retia.sources.reading import data as read_data
+from retia.training.direction import better_of
 from retia.training.interrupt import INTERRUPTED
 from retia.training.loop import train
 from retia.training.parting import judged_apart
@@ -94,7 +94,7 @@ def sweep(
     number = None if trials is None else whole(1)("sweep: trials", trials)
     chosen, rounds = _planned(read, method, number, whole(1)("sweep: epochs", epochs), drawn_by)
     figure = by if by.startswith("val_") else f"val_{by}"
-    way = choice("higher", "lower")("sweep: better", better) if better is not None else _direction(figure)
+    way = choice("higher", "lower")("sweep: better", better) if better is not None else better_of(figure)
     learned, held_out = judged_apart("sweep", read_data(data), validation, drawn_by)
     how = {**how, "validation": held_out, "progress": progress}
     tries = Tries(net, learned, taken, how, drawn_by, figure)
@@ -183,15 +183,3 @@ def _planned(
 def _powers(number: int) -> int:
     """How often a number can be divided by the factor."""
     return 0 if number < FACTOR else 1 + _powers(number // FACTOR)
-
-
-def _direction(figure: str) -> str:
-    name = figure.removeprefix("val_").rpartition(".")[2]
-    try:
-        return LOWER if name == "loss" else find_figure(name).better
-    except ArgumentError:
-        raise ArgumentError(
-            f"sweep: nobody knows whether more or less of {name!r} is better.",
-            fix="better='higher' or better='lower'",
-            got=name,
-        ) from None

@@ -9,8 +9,8 @@ from typing import Any
 
 from retia.errors import TrainingError
 from retia.metrics.figures import figure, save
-from retia.metrics.names import LOWER
 from retia.training import table
+from retia.training.direction import LOWER
 from retia.training.ranges import Between
 from retia.training.result import Training
 
