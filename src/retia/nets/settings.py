@@ -54,9 +54,6 @@ FOREIGN_KEYWORDS = {
     "elementwise_affine": "it is called affine",
     "dim": "it is called axis",
     "epsilon": "it is called eps",
-    "lr": "it is called learning_rate, and comes first",
-    "beta_1": "they are called betas, a pair",
-    "rho": "it is called alpha",
 }
 
 
@@ -156,7 +153,7 @@ def _check_call(cls: type[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     known = [argument(f) for f in settable]
     for name in kwargs:
         if name not in known:
-            hint = FOREIGN_KEYWORDS.get(name)
+            hint = getattr(cls, "foreign", {}).get(name) or FOREIGN_KEYWORDS.get(name)
             raise ArgumentError(
                 f"{call}: {cls.__name__} has no argument {name!r}."
                 + (f" Here {hint}." if hint else did_you_mean(name, known)),

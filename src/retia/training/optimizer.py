@@ -22,6 +22,32 @@ Again: TypeAlias = "Callable[[dict[str, Tensor]], tuple[Tensor, Mapping[str, Ten
 """The loss at arrays by path, and its gradients by the paths of those that are to move."""
 
 
+FOREIGN = {
+    "params": "the arrays are those of the net, so leave it out",
+    "lr": "it is called learning_rate, and comes first",
+    "beta_1": "they are called betas, a pair",
+    "beta_2": "they are called betas, a pair",
+    "rho": "it is called alpha",
+    "momentum": "the first of betas is the like, and SGD, RMSprop and SignSGD have momentum",
+    "dampening": "a lower learning_rate does the same",
+    "maximize": "negative rates climb: rates={'*': -1} in rt.train",
+    "lr_decay": "a schedule does it: schedule=lambda step: 1 / (1 + decay * step) in rt.train",
+    "decay": "a schedule does it: schedule=lambda step: 1 / (1 + decay * step) in rt.train",
+    "clipnorm": "it is clip_norm= of rt.train",
+    "global_clipnorm": "it is clip_norm= of rt.train",
+    "clipvalue": "it is clip_value= of rt.train",
+    "use_ema": "it is ema= of rt.train",
+    "ema_momentum": "it is ema= of rt.train",
+    "gradient_accumulation_steps": "it is accumulate= of rt.train",
+    "line_search_fn": "it is always strong Wolfe, so leave it out",
+    "foreach": "this is chosen by itself, so leave it out",
+    "fused": "this is chosen by itself, so leave it out",
+    "capturable": "this is chosen by itself, so leave it out",
+    "differentiable": "steps are never differentiated, so leave it out",
+}
+"""Arguments of other frameworks' optimizers, and what is said here instead."""
+
+
 @dataclass
 class Memory:
     """What an optimizer remembers between steps.
@@ -71,6 +97,7 @@ class Optimizer(Content, ABC):
     """
 
     cure: ClassVar[str] = ""
+    foreign: ClassVar[Mapping[str, str]] = FOREIGN
     closure: ClassVar[bool] = False
     learning_rate: float
 

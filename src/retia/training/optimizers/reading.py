@@ -72,7 +72,7 @@ def _named(given: str) -> Optimizer:
     found = _known(given)
     if found is None:
         raise ArgumentError(
-            f"optimizer: there is none called {given!r}.{did_you_mean(given, OPTIMIZERS)}",
+            f"optimizer: there is none called {given!r}.{did_you_mean(given, [*OPTIMIZERS, *OTHER_NAMES])}",
             fix=f"one of {_choices()}",
             got=given,
         )
