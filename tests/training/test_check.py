@@ -466,6 +466,12 @@ def test_saturated_units_are_told_but_not_at_the_output():
     assert only(rt.check(net.with_arrays(arrays), (x, y)), "saturated units").where == "1"
 
 
+@pytest.mark.parametrize(("kind", "said"), [(rt.Sigmoid, ["vanishing gradients"]), (rt.ReLU, [])])
+def test_gradients_that_vanish_in_deep_nets_are_told(kind, said):
+    layers = [each for _ in range(10) for each in (rt.Linear(32), kind())]
+    assert kinds(rt.check(rt.Chain(*layers, rt.Linear(3), rt.Softmax()), spots())) == said
+
+
 def test_a_first_loss_far_above_chance_is_told():
     net = spot_net(input=4).init()
     large = net.with_arrays({**net.arrays, "2.weight": 300 * net.arrays["2.weight"]})
@@ -506,6 +512,13 @@ def test_two_audits_find_the_same():
     assert {k: v for k, v in one.facts.items() if k not in timed} == {
         k: v for k, v in two.facts.items() if k not in timed
     }
+
+
+@pytest.mark.parametrize("engine", ["walk", "program"])
+def test_steps_are_timed_by_the_engine_that_is_asked_for(engine):
+    facts = rt.check(line_net(), line(), engine=engine, epochs=3).facts
+    assert facts["engine"].startswith(engine)
+    assert facts["seconds"] > 0
 
 
 def test_what_is_frozen_is_told_by_its_name():

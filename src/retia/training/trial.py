@@ -5,6 +5,7 @@ Arrays are copied first, so the net stays as it is. Nothing global is changed fo
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,13 +25,13 @@ from retia.training.prepare import Prepared, batches
 from retia.training.records import LayerRecord, Records, probe_size, records_of
 from retia.training.runner import runner_of
 from retia.training.step import Step
-from retia.training.symptoms import DEAD, SATURATED
+from retia.training.symptoms import DEAD, SATURATED, VANISHED
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-STEPS, SECONDS = 30, 1.0
-"""So many steps are timed, or as many as fit into the time."""
+STEPS, LEAST, SECONDS = 30, 3, 1.0
+"""So many steps are timed, or as many as fit into the time; few in more time, where each takes long."""
 TIMES, BESIDE = 10.0, 2.0
 """A loss above so many times chance, and so much beside, is no bad luck of the first arrays.
 
@@ -96,15 +97,18 @@ def paced(ready: Prepared, step: Step, batch_size: int, epochs: int, engine: str
         runner.epoch(rows[:1], lambda rows, loss: False)  # what is done once is no part of a step's time
         planned = time.perf_counter() - begun
         again = (rows[1:] + rows * STEPS)[:STEPS]
-        begun, done = time.perf_counter(), [0, 0]
+        took, stamps = [], [time.perf_counter()]
 
         def watch(rows: Tensor, loss: float) -> bool:
-            done[:] = done[0] + 1, done[1] + len(rows)
-            return time.perf_counter() - begun > SECONDS
+            stamps.append(time.perf_counter())
+            took.append((stamps[-1] - stamps[-2]) / len(rows))
+            enough = SECONDS if len(took) >= LEAST else LEAST * SECONDS
+            return stamps[-1] - stamps[0] > enough
 
         runner.epoch(again, watch)
-        each = (time.perf_counter() - begun) / done[1]
-        return Pace(each, planned, done[0], runner.told, _flops(ready, step, len(rows[0])))
+        by_step = ready.train.device.type == "cpu"  # elsewhere many steps are waited for at once
+        each = statistics.median(took) if by_step else statistics.fmean(took)
+        return Pace(each, planned, len(took), runner.told, _flops(ready, step, len(rows[0])))
 
 
 def seconds(pace: Pace, ready: Prepared, epochs: int) -> float:
@@ -156,7 +160,12 @@ def _of_layers(step: Step, begun: Records) -> Iterator[Finding]:
             full[0].path,
             "inputs of about -1 to 1, smaller first weights, or rt.BatchNorm() before",
         )
-    still = [each for each in begun.layers if each.gradient == 0]
+    yield from _of_gradients(begun)
+
+
+def _of_gradients(begun: Records) -> Iterator[Finding]:
+    learned = [each for each in begun.layers if each.gradient is not None]
+    still = [each for each in learned if each.gradient == 0]
     if still:
         yield Finding(
             "no gradient",
@@ -164,6 +173,22 @@ def _of_layers(step: Step, begun: Records) -> Iterator[Finding]:
             still[0].path,
             "look for dead units, weights of 0 and what cuts gradients off behind these layers",
         )
+        return
+    if not learned:
+        return
+    first, greatest = learned[0], max(learned, key=_gradient)
+    if _gradient(first) < VANISHED * _gradient(greatest):
+        yield Finding(
+            "vanishing gradients",
+            f"The gradient is {_gradient(greatest):.2g} at {_named(greatest)}, but {_gradient(first):.2g} at "
+            f"{_named(first)}, which will hardly learn.",
+            first.path,
+            "rt.ReLU() in place of Sigmoid or Tanh, rt.BatchNorm() between layers, or paths around layers",
+        )
+
+
+def _gradient(layer: LayerRecord) -> float:
+    return layer.gradient or 0.0
 
 
 def _shares(layers: list[LayerRecord], name: str) -> str:
