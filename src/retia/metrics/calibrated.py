@@ -8,7 +8,7 @@ from retia.engine.ending import ENDINGS
 from retia.errors import StructureError
 from retia.layers import Arithmetic
 from retia.metrics.kept import Decisions
-from retia.metrics.measure import measure
+from retia.metrics.measure import measured
 from retia.nets.chain import Chain
 from retia.nets.net import Net
 from retia.nets.wiring import Node
@@ -40,11 +40,18 @@ def calibrated(net: Net, data: Any) -> Net:
         >>> round(new([0.0, 3.0], ("probability", "dog")), 4), rt.measure(net, examples).temperature > 1
         (0.75, True)
     """
-    measured = measure(net, data, metrics=["auc"])
-    parts = measured.parts or {next(iter(net.outputs)): measured}
-    for port, part in parts.items():
-        if isinstance(part.kept, Decisions) and part.temperature != 1:
-            net = _cooled(net, port, part.temperature)
+    found = measured(net, data, every=True)
+    parts = found.parts or {next(iter(net.outputs)): found}
+    temperatures = {
+        port: part.temperature for port, part in parts.items() if isinstance(part.kept, Decisions)
+    }
+    if not temperatures:
+        raise StructureError(
+            f"No output of the net decides ({', '.join(net.outputs)}), so none has a temperature.",
+            fix="output=rt.Classes(...) or rt.Boolean()",
+        )
+    for port, temperature in temperatures.items():
+        net = net if temperature == 1 else _cooled(net, port, temperature)
     return net
 
 
@@ -72,8 +79,7 @@ def _cooled(net: Net, port: str, temperature: float) -> Net:
 def _put_before(net: Net, node: Node, divided: Net) -> Net:
     """The net with a layer before one that has no arrays."""
     if not node.path:
-        plain = type(node.layer).from_settings({**node.layer.settings(), "input": None, "output": None})
-        return Chain(divided, plain, input=net.input, output=net.output)
+        return Chain(divided, node.layer.bare(), input=net.input, output=net.output)
     return _replaced(net, node.path.split("."), divided)
 
 

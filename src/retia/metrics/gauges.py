@@ -188,7 +188,7 @@ class Sequences(OfOutput):
     kind = "sequences"
 
     def of(self, value: Tensor, target: Tensor) -> Sums:
-        return {"right": self.decider.hits(value, target).flatten(1).all(1).sum()}
+        return {"right": self.decider.hits(value, target).reshape(len(value), -1).all(1).sum()}
 
     def count(self, values: Values, batch: Batch) -> int:
         return len(batch)
@@ -220,11 +220,12 @@ class Chances(OfOutput):
 def _bins(confidence: Tensor, came: Tensor) -> Sums:
     edges = torch.linspace(0, 1, BINS + 1, dtype=confidence.dtype, device=confidence.device)
     places = torch.bucketize(confidence, edges[1:-1])
-    none = torch.zeros(BINS, dtype=confidence.dtype, device=confidence.device)
+    inside = places == torch.arange(BINS, device=confidence.device).unsqueeze(1)  # (bins, n)
+    # Not added by index: on CUDA sums of real numbers would then depend on the order of the threads.
     return {
-        "counts": none.index_add(0, places, torch.ones_like(confidence)),
-        "confidence": none.index_add(0, places, confidence),
-        "came": none.index_add(0, places, came.to(confidence.dtype)),
+        "counts": inside.sum(1),
+        "confidence": torch.where(inside, confidence, 0).sum(1),
+        "came": (inside & came).sum(1),
     }
 
 

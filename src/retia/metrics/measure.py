@@ -64,6 +64,19 @@ def measure(
         >>> rt.measure(double, ([[1.0], [2.0]], [[1.0], [4.0]])).mse
         2.0
     """
+    return measured(net, data, metrics=metrics, loss=loss, batch_size=batch_size)
+
+
+def measured(
+    net: Net,
+    data: Any,
+    *,
+    metrics: Any = None,
+    loss: Any = None,
+    batch_size: int = CHUNK,
+    every: bool = False,
+) -> Measurement:
+    """``measure``, with ``every`` keeping all scores, however many."""
     if not isinstance(net, Net):
         raise ArgumentError(f"measure: the first argument is a net; got {net!r}.", got=net)
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
@@ -76,7 +89,8 @@ def measure(
     gauges = gauges_of(net, lower, metrics)
     whole = {gauge.port for gauge in gauges if gauge.adder is None}
     collectors = {
-        term.port: Collector(net, term, len(examples), every=term.port in whole) for term in lower.terms
+        term.port: Collector(net, term, len(examples), every=every or term.port in whole)
+        for term in lower.terms
     }
     means, others = Means(lower), Tally(lower, [gauge for gauge in gauges if not gauge.port])
     values_of = _values_of(net, examples, batch_size)

@@ -1,4 +1,8 @@
-"""What ``rt.measure`` answers: the figures of one output, and of several by name."""
+"""What ``rt.measure`` answers: the figures of one output, and of several by name.
+
+The class is long because every figure is a property that says what it is; how it is computed stands in
+``kept.py``, ``formulas.py``, ``curves.py`` and ``calibration.py``.
+"""
 
 from __future__ import annotations
 
