@@ -139,12 +139,12 @@ def course(seed, count=60):
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (OnPlateau(patience=2), {"patience": 2}),
-        (OnPlateau(0.5, patience=0), {"factor": 0.5, "patience": 0}),
-        (OnPlateau(0.5, patience=1, cooldown=3), {"factor": 0.5, "patience": 1, "cooldown": 3}),
-        (OnPlateau(0.5, patience=1, least=0.2), {"factor": 0.5, "patience": 1, "min_lr": 0.2}),
-        (OnPlateau(0.5, patience=2, least_change=0.1), {"factor": 0.5, "patience": 2, "threshold": 0.1}),
-        (OnPlateau(0.5, patience=2, better="higher"), {"factor": 0.5, "patience": 2, "mode": "max"}),
+        (OnPlateau(patience=3), {"patience": 2}),
+        (OnPlateau(0.5, patience=1), {"factor": 0.5, "patience": 0}),
+        (OnPlateau(0.5, patience=2, cooldown=3), {"factor": 0.5, "patience": 1, "cooldown": 3}),
+        (OnPlateau(0.5, patience=2, least=0.2), {"factor": 0.5, "patience": 1, "min_lr": 0.2}),
+        (OnPlateau(0.5, patience=3, least_change=0.1), {"factor": 0.5, "patience": 2, "threshold": 0.1}),
+        (OnPlateau(0.5, patience=3, better="higher"), {"factor": 0.5, "patience": 2, "mode": "max"}),
     ],
     ids=lambda value: repr(value) if isinstance(value, Schedule) else "",
 )
@@ -175,13 +175,13 @@ def test_a_plateau_is_seen_where_torch_sees_it(ours, theirs, seed):
 )
 def test_which_direction_is_better_follows_from_the_figures_name(on, better):
     rising = [{on: float(figure)} for figure in range(5)]
-    factor = OnPlateau(0.5, on=on, patience=2).factor(Moment(0, 1, 5, 9, rising))
+    factor = OnPlateau(0.5, on=on, patience=3).factor(Moment(0, 1, 5, 9, rising))
     assert factor == (0.5 if better == "lower" else 1.0)
 
 
 def test_a_figure_that_is_not_a_number_is_not_better():
     history = [{"val_loss": 1.0}, *({"val_loss": math.nan} for _ in range(3))]
-    assert OnPlateau(0.5, patience=2).factor(Moment(0, 1, 4, 9, history)) == 0.5
+    assert OnPlateau(0.5, patience=3).factor(Moment(0, 1, 4, 9, history)) == 0.5
 
 
 def test_a_plateau_of_a_figure_that_is_not_there_is_an_error():
@@ -203,7 +203,7 @@ def test_a_plateau_of_a_figure_of_ones_own_needs_its_direction():
 
 
 def test_a_warm_up_waits_with_what_comes_after_it():
-    after = Warmup(10, then=OnPlateau(0.5, patience=0, on="loss"))
+    after = Warmup(10, then=OnPlateau(0.5, patience=1, on="loss"))
     history = [{"loss": 1.0}, {"loss": 1.0}]
     assert after.factor(Moment(4, 100)) == 5 / 11
     assert after.factor(Moment(4, 100, 2, 10, history)) == 0.5 * 5 / 11

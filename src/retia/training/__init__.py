@@ -11,6 +11,7 @@ from retia.training.ensemble import ensemble
 from retia.training.finding import RateTest, find_rate
 from retia.training.folds import CrossValidation, cross_validate
 from retia.training.loop import train
+from retia.training.mixing import CutMix, MixUp
 from retia.training.optimizer import Optimizer
 from retia.training.optimizers import (
     LBFGS,
@@ -28,12 +29,27 @@ from retia.training.optimizers import (
 )
 from retia.training.ranges import Between
 from retia.training.result import Training
+from retia.training.schedule import Schedule
+from retia.training.schedules import (
+    CosineDecay,
+    ExponentialDecay,
+    Milestones,
+    OneCycle,
+    OnPlateau,
+    PolynomialDecay,
+    Steady,
+    StepDecay,
+    Warmup,
+)
 from retia.training.step import Step, step
 from retia.training.sweeps import sweep
 from retia.training.swept import Sweep
 
 __all__ = [
-    "Adagrad", "Adam", "AdamW", "Audit", "Between", "CrossValidation", "LearningCurve", "Optimizer",
-    "RMSprop", "RateTest", "SGD", "Step", "Sweep", "Training", "check", "cross_validate", "ensemble",
-    "find_rate", "learning_curve", "step", "sweep", "train",
+    "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Audit", "Between", "CosineDecay", "CrossValidation",
+    "CutMix", "ExponentialDecay", "LBFGS", "LearningCurve", "Lion", "Milestones", "MixUp", "NAdam",
+    "OnPlateau", "OneCycle",
+    "Optimizer", "PolynomialDecay", "RAdam", "RMSprop", "RateTest", "SGD", "Schedule", "SignSGD", "Steady",
+    "Step", "StepDecay", "Sweep", "Training", "Warmup", "check", "cross_validate", "ensemble", "find_rate",
+    "learning_curve", "step", "sweep", "train",
 ]  # fmt: skip

@@ -29,7 +29,8 @@ class OnPlateau(Schedule):
     Args:
         factor: 0..1, of each fall.
         on: the figure's name, as in the history.
-        patience: at least 0, epochs in a row without a better figure that are borne; the next one counts.
+        patience: at least 1, epochs in a row without a better figure after which the factor falls, as in
+            ``EarlyStopping``; PyTorch's scheduler waits for one more.
         better: ``"lower"`` or ``"higher"``; left out, it follows from the figure's name.
         least_change: at least 0, by how much a better figure must be better.
         cooldown: at least 0, epochs after a fall in which none is counted.
@@ -38,14 +39,14 @@ class OnPlateau(Schedule):
         ArgumentError: no one knows which direction of the figure is better.
     Example:
         >>> seen = [{"val_loss": loss} for loss in (0.9, 0.5, 0.6, 0.5)]
-        >>> OnPlateau(0.5, patience=1).factor(Moment(0, 1, 4, 9, seen))
+        >>> OnPlateau(0.5, patience=2).factor(Moment(0, 1, 4, 9, seen))
         0.5
     """
 
     multiplier: float = setting(SHARE, default=0.1, alias="factor")
     _: KW_ONLY
     on: str = setting(_figure, default="val_loss")
-    patience: int = setting(whole(0), default=10)
+    patience: int = setting(whole(1), default=3)
     better: str | None = setting(choice(None, LOWER, HIGHER), default=None)
     least_change: float = setting(RATE, default=0.0)
     cooldown: int = setting(whole(0), default=0)
@@ -65,7 +66,7 @@ class OnPlateau(Schedule):
                 waited += 1
             if cooling:
                 cooling, waited = cooling - 1, 0
-            if waited > self.patience:
+            if waited >= self.patience:
                 factor = max(factor * self.multiplier, self.least)
                 waited, cooling = 0, self.cooldown
         return factor
@@ -110,5 +111,5 @@ class OnPlateau(Schedule):
         return True
 
     def needs(self) -> tuple[str, ...]:
-        """The one that it looks at."""
+        """The figure."""
         return (self.on,)
