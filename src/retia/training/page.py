@@ -126,7 +126,8 @@ def _row(cells: Sequence[str], tag: str, *, plain: bool = False, best: bool = Fa
         left = plain or (at == 0 and not cell.isdigit() and cell != "epoch")
         style = CELL.format(side="left" if left else "right", space="normal" if plain and at else "nowrap")
         made.append(f'<{tag} style="{style}">{"* " * (best and not at)}{_escape(cell)}</{tag}>')
-    return f"<tr{' class=best style=font-weight:600' if best else ''}>{''.join(made)}</tr>"
+    begin = '<tr class="best" style="font-weight: 600">' if best else "<tr>"
+    return f"{begin}{''.join(made)}</tr>"
 
 
 def _escape(text: str) -> str:
@@ -193,10 +194,12 @@ def _mark(place: Any, run: Reported) -> None:
 def _inline(svg: str, label: str) -> str:
     """An SVG file as an element of a page: no header, no metadata, names of its own, ink as the text."""
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
-    svg = svg.replace(INK, "currentColor")
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.S).replace(INK, "currentColor")
     names = {
         name: f"c{number}" for number, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg)))
     }
     svg = re.sub(r'\bid="([^"]+)"', lambda found: f'id="{names[found[1]]}"', svg)
     svg = re.sub(r'(href="#|url\(#)([^")]+)', lambda found: found[1] + names[found[2]], svg)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1).strip()
+    return svg.replace(
+        "<svg ", f'<svg role="img" aria-label="{html.escape(label)}" style="stroke-linejoin: round" ', 1
+    ).strip()
