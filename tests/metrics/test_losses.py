@@ -1,48 +1,108 @@
-"""Losses against PyTorch's own, derivatives by differences, and what the graph shows to be wrong."""
+"""Losses against PyTorch's own: values and derivatives to the bit where the kernels are the same."""
+
+import math
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.nn import functional
+from torch.nn import functional as F
 
 import retia as rt
-from retia.engine.walk import Run, walk_values
 from retia.metrics import losses
-from retia.metrics.objective import objective
+from retia.nets.expression import from_json, to_json
 
 SIX = [[0.01, 0.03, 0.00, 0.04, 0.03, 0.05, 0.8, 0.02, 0.01, 0.01]]
+KINDS = (torch.float32, torch.float64)
 
 
-def drawn(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+def drawn(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def numbers(high, *shape, seed=0):
     return torch.randint(0, high, shape, generator=torch.Generator().manual_seed(seed))
 
 
-def loss_of(net, inputs, targets, loss=None, **how):
-    lower = objective(net, loss)
-    run = Run(lengths=how.get("lengths", {}))
-    values = walk_values(net, {"input": inputs}, net.arrays, run, lower.wanted)
-    return lower(values, {"output": targets}, **how)
+def shares(*shape, seed=0, dtype=torch.float32):
+    return drawn(*shape, seed=seed, dtype=dtype).softmax(-1)
+
+
+def with_slope(function, value):
+    """What a function of a tensor gives, and the derivative of its sum."""
+    leaf = value.detach().clone().requires_grad_()
+    result = function(leaf)
+    return result.detach(), torch.autograd.grad(result.sum(), leaf)[0]
+
+
+def assert_same(ours, theirs, value, tolerance=0.0):
+    """That two functions give one value and one derivative."""
+    for mine, reference in zip(with_slope(ours, value), with_slope(theirs, value), strict=True):
+        assert mine.shape == reference.shape
+        if tolerance:
+            assert float((mine - reference).abs().max()) <= tolerance
+        else:
+            assert mine.equal(reference)
+
+
+# Classes ------------------------------------------------------------------------------------------
 
 
 def test_the_cross_entropy_of_a_six_given_point_eight():
-    each = losses.cross_entropy(torch.tensor(SIX), torch.tensor([6]))
+    each = rt.CrossEntropy().formula(torch.tensor(SIX), torch.tensor([6]))
     assert round(each.item(), 4) == 0.2231
-    one_hot = functional.one_hot(torch.tensor([6]), 10)
-    assert torch.equal(losses.cross_entropy(torch.tensor(SIX), one_hot), each)
+    one_hot = F.one_hot(torch.tensor([6]), 10)
+    assert torch.equal(rt.CrossEntropy().formula(torch.tensor(SIX), one_hot), each)
 
 
 def test_a_right_class_of_probability_0_has_a_finite_loss_and_derivative():
-    p = torch.tensor(SIX, requires_grad=True)
-    loss = losses.cross_entropy(p, torch.tensor([2])).sum()
-    (derivative,) = torch.autograd.grad(loss, p)
-    assert bool(loss.isfinite())
-    assert bool(derivative.isfinite().all())
+    for loss in (rt.CrossEntropy(), rt.Focal(0.5), rt.CrossEntropy(smoothing=0.1, weights=range(10))):
+        found, slope = with_slope(lambda p, f=loss: f.formula(p, torch.tensor([2])), torch.tensor(SIX))
+        assert bool(found.isfinite().all())
+        assert bool(slope.isfinite().all())
+
+
+WEIGHTED = [
+    {},
+    {"weights": [0.5, 2.0, 1.0, 0.0]},
+    {"smoothing": 0.1},
+    {"weights": [0.5, 2.0, 1.0, 0.25], "smoothing": 0.3},
+]
+
+
+@pytest.mark.parametrize("how", WEIGHTED)
+@pytest.mark.parametrize("dtype", KINDS)
+def test_cross_entropy_of_logits_is_pytorchs_to_the_bit(how, dtype):
+    logits = 5 * drawn(6, 4, dtype=dtype)
+    weight = torch.tensor(how["weights"], dtype=dtype) if "weights" in how else None
+    plain = {"weight": weight, "label_smoothing": how.get("smoothing", 0.0), "reduction": "none"}
+    loss = rt.CrossEntropy(**how)
+    for target in (numbers(4, 6), shares(6, 4, seed=1, dtype=dtype)):
+        assert_same(
+            lambda y, t=target: loss.of_logits(y, t),
+            lambda y, t=target: F.cross_entropy(y, t, **plain),
+            logits,
+        )
+
+
+@pytest.mark.parametrize("how", WEIGHTED)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.float64, 1e-12)])
+def test_cross_entropy_of_probabilities_is_that_of_their_logits(how, dtype, tolerance):
+    logits = drawn(6, 4, dtype=dtype)
+    loss = rt.CrossEntropy(**how)
+    for target in (numbers(4, 6), F.one_hot(numbers(4, 6), 4), shares(6, 4, seed=1, dtype=dtype)):
+        assert_same(
+            lambda y, t=target: loss.formula(y.softmax(1), t), lambda y, t=target: loss.of_logits(y, t),
+            logits, tolerance,
+        )  # fmt: skip
+
+
+def test_weights_multiply_and_the_mean_is_over_examples():
+    logits, target, weights = drawn(6, 3), numbers(3, 6), [1.0, 2.0, 5.0]
+    ours = rt.CrossEntropy(weights=weights).of_logits(logits, target).mean()
+    theirs = F.cross_entropy(logits, target, torch.tensor(weights))  # divides by the sum of weights
+    assert torch.allclose(ours * 6 / torch.tensor(weights)[target].sum(), theirs)
 
 
 @given(st.integers(1, 5), st.integers(2, 6), st.integers(0, 99))
@@ -50,221 +110,256 @@ def test_cross_entropy_is_pytorchs_from_logits_and_from_probabilities(batch, cla
     logits, labels = drawn(batch, classes, seed=seed), numbers(classes, batch, seed=seed)
     soft = drawn(batch, classes, seed=seed + 1).softmax(1)
     for target in (labels, soft):
-        reference = functional.cross_entropy(logits, target, reduction="none")
-        assert torch.allclose(losses.cross_entropy_of_logits(logits, target), reference, atol=1e-6)
-        assert torch.allclose(losses.cross_entropy(logits.softmax(1), target), reference, atol=1e-5)
+        reference = F.cross_entropy(logits, target, reduction="none")
+        assert torch.equal(rt.CrossEntropy().of_logits(logits, target), reference)
+        assert torch.allclose(rt.CrossEntropy().formula(logits.softmax(1), target), reference, atol=1e-5)
 
 
-def test_cross_entropy_along_another_axis_is_pytorchs():
+@pytest.mark.parametrize("how", [{}, {"weights": [0.5, 2.0, 1.0, 1.0, 3.0], "smoothing": 0.1}])
+def test_cross_entropy_along_another_axis_is_pytorchs(how):
     logits, labels = drawn(2, 5, 3, 4), numbers(5, 2, 3, 4)
-    reference = functional.cross_entropy(logits, labels, reduction="none")
-    assert torch.allclose(losses.cross_entropy_of_logits(logits, labels, 1), reference)
-    assert torch.allclose(losses.cross_entropy(logits.softmax(1), labels, 1), reference, atol=1e-6)
+    weight = torch.tensor(how["weights"]) if how else None
+    reference = F.cross_entropy(
+        logits, labels, weight, reduction="none", label_smoothing=how.get("smoothing", 0.0)
+    )
+    loss = rt.CrossEntropy(**how)
+    assert torch.equal(loss.of_logits(logits, labels, 1), reference)
+    assert torch.allclose(loss.formula(logits.softmax(1), labels, 1), reference, atol=1e-5)
 
 
-@given(st.integers(1, 5), st.integers(0, 99))
-def test_binary_cross_entropy_is_pytorchs_from_logits_and_from_probabilities(batch, seed):
-    logits, target = drawn(batch, 3, seed=seed), numbers(2, batch, 3, seed=seed)
-    reference = functional.binary_cross_entropy_with_logits(logits, target.float(), reduction="none")
-    assert torch.allclose(losses.binary_cross_entropy_of_logits(logits, target), reference)
-    assert torch.allclose(losses.binary_cross_entropy(logits.sigmoid(), target), reference, atol=1e-5)
+def focal(logits, target, gamma, weights):
+    """The paper's formula, in float64."""
+    logs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    costs = -np.asarray(weights) * (1 - np.exp(logs)) ** gamma * logs
+    return costs[np.arange(len(target)), target] if target.ndim == 1 else (target * costs).sum(1)
 
 
-def test_losses_of_numbers_are_pytorchs():
-    y, t = drawn(4, 3), 3 * drawn(4, 3, seed=1)
-    assert torch.equal(losses.squared_error(y, t), (y - t) ** 2)
-    assert torch.equal(losses.absolute_error(y, t), (y - t).abs())
-    assert torch.allclose(losses.huber(y, t), functional.smooth_l1_loss(y, t, reduction="none"))
+@pytest.mark.parametrize("gamma", [0, 0.5, 1, 2, 5])
+@pytest.mark.parametrize("weights", [None, [1.0, 2.0, 0.5, 3.0]])
+def test_focal_is_the_papers_formula(gamma, weights):
+    logits, loss = drawn(6, 4, dtype=torch.float64), rt.Focal(gamma, weights=weights)
+    for target in (numbers(4, 6), shares(6, 4, seed=1, dtype=torch.float64)):
+        reference = torch.from_numpy(focal(logits.numpy(), target.numpy(), gamma, weights or [1.0] * 4))
+        assert torch.allclose(loss.of_logits(logits, target), reference, rtol=0, atol=1e-12)
+        assert torch.allclose(loss.formula(logits.softmax(1), target), reference, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [*losses.LOSSES])
+def test_focal_at_gamma_0_is_the_cross_entropy():
+    logits, target = drawn(6, 4), numbers(4, 6)
+    ours, theirs = rt.Focal(0), rt.CrossEntropy()
+    assert_same(lambda y: ours.of_logits(y, target), lambda y: theirs.of_logits(y, target), logits, 1e-6)
+
+
+def test_kl_is_pytorchs():
+    logits, target = drawn(6, 4), shares(6, 4, seed=1)
+    target[0] = torch.tensor([0.0, 1.0, 0.0, 0.0])
+
+    def reference(y):
+        return F.kl_div(y.log_softmax(1), target, reduction="none").sum(1)
+
+    assert_same(lambda y: rt.KL().of_logits(y, target), reference, logits)
+    assert_same(lambda y: rt.KL().formula(y.softmax(1), target), reference, logits, 1e-6)
+    assert torch.allclose(rt.KL().formula(target, target), torch.zeros(6), atol=1e-7)
+
+
+# Yes or no ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.0, (1.0, 2.0, 0.5)])
+@pytest.mark.parametrize("dtype", KINDS)
+def test_binary_cross_entropy_of_logits_is_pytorchs_to_the_bit(weight, dtype):
+    logits, loss = 5 * drawn(6, 3, dtype=dtype), rt.BinaryCrossEntropy(weight_of_true=weight)
+    weights = (
+        None if weight == 1 else torch.tensor(weight if isinstance(weight, tuple) else [weight], dtype=dtype)
+    )
+    for target in (numbers(2, 6, 3), numbers(2, 6, 3).bool(), torch.rand(6, 3).to(dtype)):
+
+        def reference(y, t=target):
+            return F.binary_cross_entropy_with_logits(y, t.to(dtype), pos_weight=weights, reduction="none")
+
+        assert_same(lambda y, t=target: loss.of_logits(y, t), reference, logits)
+        tolerance = 2e-4 if dtype == torch.float32 else 1e-12
+        assert_same(lambda y, t=target: loss.formula(y.sigmoid(), t), reference, logits, tolerance)
+
+
+@pytest.mark.parametrize("gamma", [0, 0.5, 2])
+@pytest.mark.parametrize("weight", [1.0, 3.0, (1.0, 2.0, 0.5)])
+def test_binary_focal_is_the_papers_formula(gamma, weight):
+    logits, target = drawn(6, 3, dtype=torch.float64), torch.rand(6, 3, dtype=torch.float64)
+    p, t = 1 / (1 + np.exp(-logits.numpy())), target.numpy()
+    reference = -np.asarray(weight) * t * (1 - p) ** gamma * np.log(p) - (1 - t) * p**gamma * np.log(1 - p)
+    loss = rt.BinaryFocal(gamma, weight_of_true=weight)
+    for found in (loss.of_logits(logits, target), loss.formula(logits.sigmoid(), target)):
+        assert np.allclose(found.numpy(), reference, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_hinge_is_kerass_formula_on_truth_values_and_on_signs(squared):
+    scores, signs = 2 * drawn(6, 3, dtype=torch.float64), 2 * numbers(2, 6, 3) - 1
+    loss = rt.Hinge(1.5, squared=squared)
+    reference = np.maximum(1.5 - signs.numpy() * scores.numpy(), 0) ** (1 + squared)
+    for target in (signs, signs > 0, (signs > 0).long()):
+        assert np.allclose(loss.formula(scores, target).numpy(), reference, rtol=0, atol=1e-12)
+
+
+# Numbers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("loss", "reference"),
+    [
+        (rt.MSE(), F.mse_loss),
+        (rt.MAE(), F.l1_loss),
+        (rt.Huber(), F.smooth_l1_loss),
+        (rt.Huber(0.5), lambda y, t, reduction: F.huber_loss(y, t, reduction, 0.5)),
+        (rt.Poisson(), F.poisson_nll_loss),
+        (rt.Poisson(log=False), lambda y, t, reduction: F.poisson_nll_loss(y, t, False, reduction=reduction)),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("dtype", KINDS)
+def test_losses_of_numbers_are_pytorchs_to_the_bit(loss, reference, dtype):
+    y, t = drawn(4, 3, dtype=dtype).abs(), 3 * drawn(4, 3, seed=1, dtype=dtype).abs()
+    assert_same(lambda y: loss.formula(y, t), lambda y: reference(y, t, reduction="none"), y)
+
+
+# All ----------------------------------------------------------------------------------------------
+
+DENSE = [name for name in losses.LOSSES if name not in ("contrastive", "triplet", "ctc")]
+CLASSED = ("cross-entropy", "focal")
+
+
+@pytest.mark.parametrize("name", DENSE)
 def test_derivatives_agree_with_differences(name):
-    loss = losses.LOSSES[name]
-    target = numbers(4, 3) if loss.classes else (drawn(3, 4, seed=1) > 0).double()
-    for formula in filter(None, (loss.formula, loss.of_logits)):
-        value = drawn(3, 4, seed=2).double().softmax(1).requires_grad_()
-        assert torch.autograd.gradcheck(lambda y, f=formula: f(y, target, -1), value)
+    loss = losses.LOSSES[name]()
+    target = (drawn(3, 4, seed=1) > 0).double()
+    for wanted in (target, *([numbers(4, 3)] if name in CLASSED else [])):
+        for formula in (loss.formula, loss.of_logits):
+            value = drawn(3, 4, seed=2).double().softmax(1).requires_grad_()
+            assert torch.autograd.gradcheck(lambda y, f=formula, t=wanted: f(y, t), value)
+
+
+@pytest.mark.parametrize("name", [name for name in DENSE if losses.LOSSES[name].suits])
+@pytest.mark.parametrize("size", [1e4, 1e30])
+def test_extreme_logits_have_a_finite_loss_and_derivative(name, size):
+    logits = size * torch.tensor([[1.0, -1.0, 0.0], [-1.0, 1.0, 1.0]])
+    target = torch.tensor([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    for loss in (losses.LOSSES[name](), *([losses.LOSSES[name](0.5)] if "focal" in name else [])):
+        value, slope = with_slope(lambda y, f=loss: f.of_logits(y, target), logits)
+        assert bool(value.isfinite().all())
+        assert bool(slope.isfinite().all())
+
+
+@pytest.mark.parametrize("name", DENSE)
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.int64, torch.float64])
+def test_targets_of_any_type_are_compared_alike(name, dtype):
+    loss, value = losses.LOSSES[name](), shares(4, 3)
+    like = F.one_hot(numbers(3, 4), 3)
+    assert loss.formula(value, like.to(dtype)).equal(loss.formula(value, like.float()))
+    if name in CLASSED and dtype != torch.float64:
+        for formula in (loss.formula, loss.of_logits):
+            assert formula(value, numbers(3, 4).to(dtype)).equal(formula(value, numbers(3, 4)))
+
+
+SETTLED = [
+    rt.CrossEntropy(weights=[1, 2.5], smoothing=0.1), rt.CrossEntropy(weights={"cat": 2, "dog": 0.5}),
+    rt.Focal(1.5), rt.BinaryCrossEntropy(weight_of_true=3), rt.BinaryFocal(1, weight_of_true=[1, 2]),
+    rt.MSE(), rt.Huber(0.5), rt.Hinge(2, squared=True), rt.Poisson(log=False),
+    rt.Triplet(0.2, mining="hard"), rt.CTC(blank=3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", SETTLED, ids=repr)
+def test_a_loss_is_a_value(loss):
+    assert eval(repr(loss), vars(rt)) == loss
+    assert from_json(to_json(loss)) == loss
+    assert hash(from_json(to_json(loss))) == hash(loss)
+    assert loss != type(loss)() or loss == rt.MSE()
+
+
+def test_a_loss_is_told_by_its_name_where_its_settings_are_the_usual_ones():
+    assert rt.CrossEntropy().told == "cross-entropy"
+    assert rt.CrossEntropy(smoothing=0.1).told == "CrossEntropy(smoothing=0.1)"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            lambda: rt.CrossEntropy(smoothing=1),
+            "CrossEntropy: smoothing is a number from 0 to below 1; got 1.",
+        ),
+        (
+            lambda: rt.CrossEntropy(weights="balanced"),
+            "CrossEntropy: weights is a number for each class, or a dict from labels to numbers; "
+            "got 'balanced'.",
+        ),
+        (lambda: rt.Focal(weights=[1, -1]), "Focal: weights are numbers of at least 0; got -1."),
+        (
+            lambda: rt.BinaryCrossEntropy(weight_of_true=math.nan),
+            "BinaryCrossEntropy: weight_of_true are numbers of at least 0; got nan.",
+        ),
+        (lambda: rt.Huber(0), "Huber: delta is above 0; got 0."),
+        (
+            lambda: rt.Triplet(mining="semihard"),
+            "Triplet: mining is one of 'semi-hard', 'hard', 'all'; got 'semihard'. Did you mean 'semi-hard'?",
+        ),
+    ],
+)
+def test_settings_out_of_range_are_refused(make, said):
+    with pytest.raises(rt.ArgumentError) as caught:
+        make()
+    assert str(caught.value) == said
+
+
+# Names --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("spelling", "name"),
     [
         ("CrossEntropyLoss", "cross-entropy"), ("sparse_categorical_crossentropy", "cross-entropy"),
-        ("BCEWithLogitsLoss", "binary-cross-entropy"), ("MSELoss", "mse"), ("mean_squared_error", "mse"),
-        ("L1Loss", "mae"), ("SmoothL1Loss", "huber"), ("nll_loss", "cross-entropy"),
+        ("categorical_crossentropy", "cross-entropy"), ("nll_loss", "cross-entropy"),
+        ("NLLLoss", "cross-entropy"), ("CrossEntropy", "cross-entropy"),
+        ("BCEWithLogitsLoss", "binary-cross-entropy"),
+        ("bce", "binary-cross-entropy"), ("binary_crossentropy", "binary-cross-entropy"),
+        ("binary_cross_entropy_with_logits", "binary-cross-entropy"), ("BCELoss", "binary-cross-entropy"),
+        ("MSELoss", "mse"), ("mean_squared_error", "mse"), ("L1Loss", "mae"), ("mean_absolute_error", "mae"),
+        ("SmoothL1Loss", "huber"), ("smooth_l1", "huber"), ("HuberLoss", "huber"), ("hinge", "hinge"),
+        ("poisson_nll_loss", "poisson"), ("kld", "kl"), ("KLDivLoss", "kl"), ("kl_divergence", "kl"),
+        ("kullback_leibler_divergence", "kl"), ("TripletMarginLoss", "triplet"), ("ctc_loss", "ctc"),
+        ("categorical_focal_crossentropy", "focal"), ("binary_focal_crossentropy", "binary-focal"),
+        ("BinaryFocal", "binary-focal"),
     ],
 )  # fmt: skip
 def test_other_spellings_of_losses_are_known(spelling, name):
-    assert losses.find_loss(spelling).name == name
-
-
-def test_a_misspelt_loss_is_an_error_that_helps():
-    with pytest.raises(
-        rt.ArgumentError, match=r"none called 'cros-entropy'\. Did you mean 'cross-entropy'\?"
-    ):
-        losses.find_loss("cros-entropy")
-
-
-@pytest.mark.parametrize("ending", ["Softmax", "LogSoftmax"])
-def test_the_loss_of_a_net_that_ends_in_softmax_is_computed_from_its_logits(ending):
-    net = rt.Chain(rt.Linear(3), getattr(rt, ending)(), input=2).init()
-    x, y = 1e4 * drawn(5, 2), numbers(3, 5)
-    logits = functional.linear(x, net.arrays["0.weight"], net.arrays["0.bias"])
-    assert torch.allclose(loss_of(net, x, y), functional.cross_entropy(logits, y))
-    assert loss_of(net, x, y) > 100  # the probabilities are 0 and 1: from them it could not be known
-
-
-def test_the_loss_of_a_net_that_ends_in_sigmoid_is_computed_from_its_logits():
-    net = rt.Chain(rt.Linear(3), rt.Sigmoid(), input=2).init()
-    x, y = 1e4 * drawn(5, 2), numbers(2, 5, 3).float()
-    logits = functional.linear(x, net.arrays["0.weight"], net.arrays["0.bias"])
-    reference = functional.binary_cross_entropy_with_logits(logits, y)
-    assert torch.allclose(loss_of(net, x, y, "binary-cross-entropy"), reference)
-
-
-def test_a_net_that_ends_in_neither_gives_logits():
-    net = rt.Chain(rt.Linear(3), input=2).init()
-    x, y = drawn(5, 2), numbers(3, 5)
-    logits = functional.linear(x, net.arrays["0.weight"], net.arrays["0.bias"])
-    assert torch.allclose(loss_of(net, x, y, "cross-entropy"), functional.cross_entropy(logits, y))
-
-
-def test_probabilities_that_are_moved_after_softmax_stay_probabilities():
-    net = rt.Chain(rt.Linear(3), rt.Softmax(), rt.Flatten(), input=2).init()
-    plain = rt.Chain(net[0], rt.Softmax(), input=2)
-    x, y = drawn(5, 2), numbers(3, 5)
-    assert torch.allclose(loss_of(net, x, y, "cross-entropy"), loss_of(plain, x, y), atol=1e-6)
-
-
-def test_the_classes_may_stand_along_another_axis():
-    net = rt.Chain(rt.Softmax(axis=0), input=(3, 4))
-    x, y = drawn(2, 3, 4), numbers(3, 2, 4)
-    assert torch.allclose(loss_of(net, x, y), functional.cross_entropy(x, y))
-
-
-def test_only_real_positions_count_where_examples_are_padded():
-    net = rt.Chain(rt.Linear(3), rt.Softmax(), input=("n", 2)).init()
-    long, short = drawn(1, 5, 2), drawn(1, 2, 2, seed=1)
-    y_long, y_short = numbers(3, 1, 5), numbers(3, 1, 2, seed=1)
-    x = torch.cat([long, functional.pad(short, (0, 0, 0, 3))])
-    y = torch.cat([y_long, functional.pad(y_short, (0, 3), value=2)])
-    together = loss_of(net, x, y, lengths={"n": torch.tensor([5, 2])})
-    apart = (5 * loss_of(net, long, y_long) + 2 * loss_of(net, short, y_short)) / 7
-    assert torch.allclose(together, apart)
-
-
-def test_the_loss_follows_from_the_codec_and_the_ending():
-    def name(net):
-        return objective(net).name
-
-    labels = rt.Classes(["cat", "dog"])
-    assert name(rt.Chain(rt.Linear(), rt.Softmax(), input=2, output=labels)) == "cross-entropy"
-    assert name(rt.Chain(rt.Linear(), input=2, output=labels)) == "cross-entropy"
-    assert name(rt.Chain(rt.Linear(), rt.Sigmoid(), input=2, output=labels)) == "binary-cross-entropy"
-    assert name(rt.Chain(rt.Sigmoid(), input=(), output=rt.Boolean())) == "binary-cross-entropy"
-    assert name(rt.Chain(rt.Linear(3), rt.Softmax(), input=2)) == "cross-entropy"
-    assert name(rt.Chain(rt.Linear(3), input=2)) == "mse"
-    softmax = rt.Chain(rt.Linear(3), rt.Softmax(), input=2)
-    assert objective(softmax, whole={"output": False}).name == "mse"
-
-
-def two_ends():
-    x = rt.Input(2)
-    return rt.Graph({"a": rt.Linear(1)(x), "b": rt.Linear(3)(x)}).init()
-
-
-def test_the_losses_of_several_outputs_add_by_their_weights():
-    net = two_ends()
-    x = drawn(4, 2)
-    targets = {"a": drawn(4, 1), "b": numbers(3, 4)}
-    lower = objective(net, {"a": ("mse", 0.5), "b": "cross-entropy"})
-    values = walk_values(net, {"input": x}, net.arrays, Run(), lower.wanted)
-    a, b = (values[net.wiring.outputs[port]] for port in ("a", "b"))
-    expected = 0.5 * functional.mse_loss(a, targets["a"]) + functional.cross_entropy(b, targets["b"])
-    assert torch.allclose(lower(values, targets), expected)
-    assert lower.name == "0.5 * mse(a) + 1 * cross-entropy(b)"
-
-
-def test_outputs_that_a_dict_leaves_out_have_no_loss():
-    assert objective(two_ends(), {"a": "mae"}).ports == ("a",)
-
-
-def test_the_loss_may_be_a_function():
-    net = rt.Chain(rt.Linear(1), input=2).init()
-    x, y = drawn(4, 2), drawn(4, 1)
-    each = loss_of(net, x, y, lambda output, target: (output - target) ** 2)
-    one = loss_of(net, x, y, lambda output, target: ((output - target) ** 2).mean())
-    assert torch.allclose(each, one)
-    assert torch.allclose(one, loss_of(net, x, y, "mse"))
-    both = objective(two_ends(), lambda outputs, targets: outputs["a"].square() + targets["b"])
-    values = {value: torch.ones(2, 1) for value in both.net.wiring.outputs.values()}
-    assert both(values, {"a": torch.zeros(2, 1), "b": torch.ones(2, 1)}) == 2
-
-
-def test_a_loss_function_that_answers_something_else_is_an_error():
-    net = rt.Chain(rt.Linear(1), input=2).init()
-    with pytest.raises(rt.TrainingError, match=r"one number, or one for each of the 4 examples; got \(3,\)"):
-        loss_of(net, drawn(4, 2), drawn(4, 1), lambda output, target: torch.ones(3))
+    assert losses.find_loss(spelling) == losses.LOSSES[name]()
 
 
 @pytest.mark.parametrize(
-    ("loss", "said"),
-    [
-        ({"c": "mse"}, r"no output 'c'; there are a, b"),
-        ({}, "loss names no output"),
-        ({"a": ("mse", -1)}, "weight of a is above 0; got -1"),
-        ({"a": ("mse", True)}, "a pair is a loss and its weight"),
-        ({"a": 3}, "loss is a name, a function"),
-        (torch.nn.MSELoss, "loss is a name, a function"),
-    ],
+    ("spelling", "nearest"),
+    [("squared_hinge", "Hinge(squared=True)"), ("log_cosh", "Huber()"), ("MultiMarginLoss", "Hinge()")],
 )
-def test_what_is_no_loss_is_refused(loss, said):
-    if isinstance(loss, type):
-        loss = {"a": loss}
-    with pytest.raises(rt.ArgumentError, match=said):
-        objective(two_ends(), loss)
-
-
-@pytest.mark.parametrize("loss", [None, "cross-entropy", "mse"])
-def test_softmax_twice_is_refused(loss):
-    net = rt.Chain(rt.Linear(3), rt.Softmax(), rt.Softmax(), input=2)
-    with pytest.raises(rt.TrainingError) as caught:
-        objective(net, loss)
+def test_what_is_only_nearly_there_is_suggested(spelling, nearest):
+    with pytest.raises(rt.ArgumentError) as caught:
+        losses.find_loss(spelling)
     assert str(caught.value) == (
-        "2 (Softmax()) comes right after 1 (Softmax()): the probabilities would be squashed twice, "
-        "and the net could hardly learn.\n  fix   leave 1 out"
+        f"loss: there is none called {spelling!r}; the nearest is rt.{nearest}.\n"
+        f"  fix   loss=rt.{nearest}, or a function of outputs and targets"
     )
 
 
-def test_cross_entropy_of_single_probabilities_is_refused():
-    net = rt.Chain(rt.Linear(3), rt.Sigmoid(), input=2)
-    with pytest.raises(rt.TrainingError, match="sum to 1, but 1 \\(Sigmoid\\(\\)\\) gives each alone"):
-        objective(net, "cross-entropy")
+def test_a_misspelt_loss_is_an_error_that_helps():
+    with pytest.raises(rt.ArgumentError) as caught:
+        losses.find_loss("cros-entropy")
+    assert str(caught.value) == (
+        "loss: there is none called 'cros-entropy'. Did you mean 'cross-entropy'?\n"
+        "  fix   one of 'cross-entropy', 'binary-cross-entropy', 'focal', 'binary-focal', 'mse', 'mae', "
+        "'huber', 'hinge', 'poisson', 'kl', 'contrastive', 'triplet', 'ctc', or a function of outputs and "
+        "targets"
+    )
 
 
-def check(net, targets, loss=None):
-    objective(net, loss).check({"output": targets})
-
-
-def test_n_against_n_1_is_refused_with_the_cure():
-    with pytest.raises(rt.ShapeError) as caught:
-        check(rt.Linear(1, input=2), torch.zeros(5))
-    assert "the net gives (1) for each example, but the targets are ()" in str(caught.value)
-    assert "y.reshape(-1, 1)" in str(caught.value)
-    with pytest.raises(rt.ShapeError, match=r"y\.reshape\(-1\)"):
-        check(rt.Chain(rt.Sigmoid(), input=()), torch.zeros(5, 1))
-    with pytest.raises(rt.ShapeError, match="class numbers, one for each of"):
-        check(rt.Chain(rt.Linear(3), rt.Softmax(), input=2), torch.zeros(5, 1, dtype=torch.int64))
-
-
-def test_a_label_out_of_range_is_refused_with_its_row():
-    net = rt.Chain(rt.Linear(3), rt.Softmax(), input=2)
-    with pytest.raises(rt.DataError, match="row 1 has the class number 3, but there are 3 classes"):
-        check(net, torch.tensor([0, 3, -1]))
-    with pytest.raises(rt.DataError, match="class numbers are whole numbers; the targets are torch.float32"):
-        check(net, torch.zeros(3))
-
-
-def test_a_target_that_is_not_finite_is_refused_with_its_row():
-    with pytest.raises(rt.DataError, match="the target in row 2 is nan"):
-        check(rt.Linear(1, input=2), torch.tensor([[0.0], [1.0], [np.nan]]))
+def test_names_of_other_frameworks_are_suggested_as_attributes():
+    with pytest.raises(rt.UnknownNameError, match="It is called rt.BinaryCrossEntropy here"):
+        _ = rt.BCEWithLogitsLoss

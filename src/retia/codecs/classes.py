@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Label: TypeAlias = "str | int | bool"
-NUMBERED = ("cross-entropy",)
+NUMBERED = ("cross-entropy", "focal")
 """Losses whose targets are class numbers; the others compare with one-hot vectors."""
 
 
@@ -151,7 +151,7 @@ class Classes(Codec):
         return numbers if self.form == "index" else self._one_hot(numbers)
 
     def pack_target(self, things: Sequence[Any], loss: str) -> Tensor:
-        """Class numbers for the cross-entropy, one-hot vectors for losses that compare numbers."""
+        """Class numbers for cross-entropies, one-hot vectors for losses that compare numbers."""
         numbers = torch.from_numpy(self._numbers(things))
         return numbers if loss in NUMBERED else self._one_hot(numbers).float()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from retia._torch import torch
 
-BY_LENGTHS = ("aten::_pack_padded_sequence",)
+BY_LENGTHS = ("aten::_pack_padded_sequence", "aten::_ctc_loss", "aten::_cudnn_ctc_loss")
 """Operations whose results are as large as the numbers say, though PyTorch does not tell so."""
 READS = ("numpy", "__array__", "tolist", "__dlpack__", "__deepcopy__", "__reduce_ex__")
 """Methods of tensors that read numbers without PyTorch's being asked to do anything."""

@@ -17,7 +17,7 @@ from retia._torch import torch
 from retia.engine.intake import as_batch, check_shapes, float_kind
 from retia.engine.walk import Run, walk
 from retia.errors import DataError, NotYetError, did_you_mean
-from retia.metrics.losses import Loss
+from retia.metrics.loss import CLASSES, LABELS, PAIRS, SEQUENCE, Loss
 from retia.metrics.objective import Objective, Term
 from retia.nets.net import Net
 from retia.nets.ports import Port
@@ -98,8 +98,12 @@ def whole_targets(net: Net, data: Data, ports: Sequence[str]) -> dict[str, bool]
 
 
 def _is_whole(things: Sequence[Any]) -> bool:
-    kind = things.dtype.kind if hasattr(things, "dtype") else np.asarray(things).dtype.kind
-    return kind in "iu"
+    if hasattr(things, "dtype"):
+        return things.dtype.kind in "iu"
+    try:
+        return np.asarray(things).dtype.kind in "iu"
+    except ValueError:  # sequences of several lengths
+        return False
 
 
 class Examples:
@@ -135,8 +139,13 @@ class Examples:
             packers[self._columns[name]] = partial(_pack, port)
         for name in objective.ports:
             port, column = self._outputs[name], self._columns[name]
-            whole = port.codec is None and _is_whole(things_of(data, column))
-            packers[column] = partial(_pack_target, port, _term(objective, name), whole)
+            things = things_of(data, column)
+            term = _term(objective, name)
+            if term is not None and isinstance(term.loss, Loss) and term.loss.form == SEQUENCE:
+                packers[column] = partial(_pack_sequences, port, max(1, *map(len, things)))
+                continue
+            whole = port.codec is None and _is_whole(things)
+            packers[column] = partial(_pack_target, port, term, whole)
         self._packers = packers
         self.feed = feed(data, packers)
 
@@ -290,5 +299,14 @@ def _pack_target(port: Port, term: Term | None, whole: bool, things: Sequence[An
     if port.codec is not None:
         target = port.codec.pack_target(things, loss.name if isinstance(loss, Loss) else port.codec.loss())
         return target.unsqueeze(1) if port.codec.column and port.shape == (1,) else target
-    numbered = whole and (not isinstance(loss, Loss) or loss.classes)
+    numbered = whole and (not isinstance(loss, Loss) or loss.form in (CLASSES, LABELS, PAIRS))
     return as_batch(things, "int" if numbered else "float", torch.float32, port.name)
+
+
+def _pack_sequences(port: Port, width: int, things: Sequence[Any]) -> Tensor:
+    """Sequences of whole numbers, in rows that end in -1."""
+    packed = torch.full((len(things), width), -1, dtype=torch.int64)
+    for row, thing in zip(packed, things, strict=True):
+        numbers = as_batch(thing, "int", torch.float32, port.name)
+        row[: len(numbers)] = numbers
+    return packed

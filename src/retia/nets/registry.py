@@ -51,6 +51,16 @@ FOREIGN = {
     "UpSampling2D": "Upsample", "UpSampling1D": "Upsample", "NetArrayLayer": "Parameter",
     "ConstantArrayLayer": "Constant", "InputLayer": "Input", "fit": "train", "NetTrain": "train",
     "NetModel": "model", "NetEncoder": "Image", "NetDecoder": "Classes", "Class": "Classes",
+    "CrossEntropyLoss": "CrossEntropy", "NLLLoss": "CrossEntropy", "CategoricalCrossentropy": "CrossEntropy",
+    "SparseCategoricalCrossentropy": "CrossEntropy", "CrossEntropyLossLayer": "CrossEntropy",
+    "BCELoss": "BinaryCrossEntropy", "BCEWithLogitsLoss": "BinaryCrossEntropy",
+    "BinaryCrossentropy": "BinaryCrossEntropy", "CategoricalFocalCrossentropy": "Focal",
+    "FocalLoss": "Focal", "BinaryFocalCrossentropy": "BinaryFocal", "MSELoss": "MSE",
+    "MeanSquaredError": "MSE", "MeanSquaredLossLayer": "MSE", "L1Loss": "MAE", "MeanAbsoluteError": "MAE",
+    "MeanAbsoluteLossLayer": "MAE", "HuberLoss": "Huber", "SmoothL1Loss": "Huber", "HingeLoss": "Hinge",
+    "PoissonNLLLoss": "Poisson", "KLDivLoss": "KL", "KLDivergence": "KL",
+    "ContrastiveLoss": "Contrastive", "ContrastiveLossLayer": "Contrastive",
+    "TripletMarginLoss": "Triplet", "TripletSemiHardLoss": "Triplet", "CTCLoss": "CTC", "CTCLossLayer": "CTC",
 }  # fmt: skip
 
 
