@@ -279,6 +279,16 @@ ENDS = {
 }
 
 
+def test_of_very_many_labels_there_is_no_matrix():
+    net = rt.Chain(rt.Flatten(), input=9000, output=rt.Classes(range(9000)))
+    m = rt.measure(net, (np.eye(2, 9000, dtype=np.float32), [0, 2]))
+    assert m.per_class[2].recall == 0
+    with pytest.raises(
+        rt.UnknownNameError, match="no confusion matrix of more than 8,192 labels; here are 9,000"
+    ):
+        _ = m.confusion
+
+
 @pytest.mark.parametrize("loss", [None, "mse"])
 @pytest.mark.parametrize("end", ENDS)
 def test_probabilities_are_what_the_decoder_says_whatever_the_loss(end, loss):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 WRITTEN = 20
 """Up to so many labels the numbers are written into the picture."""
 
+MOST = 2**13
+"""Of more labels there is no matrix: it would take half a gigabyte and more, and say nothing to an eye."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Cell:
@@ -164,8 +167,18 @@ def number_of(labels: tuple[Any, ...], label: Any) -> int:
 
 
 def confusion(labels: tuple[Any, ...], true: NDArray[Any], answered: NDArray[Any], data: Data) -> Confusion:
-    """The matrix of class numbers, one row an example."""
+    """The matrix of class numbers, one row an example.
+
+    Raises:
+        UnknownNameError: there are too many labels for one.
+    """
     size = len(labels)
+    if size > MOST:
+        raise UnknownNameError(
+            f"There is no confusion matrix of more than {MOST:,} labels; here are {size:,}.",
+            fix="m.per_class, m.wrong",
+            got=size,
+        )
     pairs = true.ravel().astype(np.int64) * size + answered.ravel()
     counts = np.bincount(pairs, minlength=size * size).reshape(size, size)
     counts.flags.writeable = False
