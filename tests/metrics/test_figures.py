@@ -312,6 +312,7 @@ def test_figures_go_by_name_in_every_spelling():
     scores, labels = np.eye(CLASSES, dtype=np.float32), [0, 1, 2, 0]
     m = of_classes(scores, labels)
     assert m["acc"] == m["accuracy"] == m.accuracy
+    assert m.top(300) == 1
     assert m["TopKCategoricalAccuracy"] == m["top_5"] == 1
     assert m["F1Score"] == m.f1
     assert m["loss"] == m.loss

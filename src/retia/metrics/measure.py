@@ -42,7 +42,7 @@ def measure(
     The net is run as in a call, so nothing in it is random and nothing changes. Figures are counted over
     examples, never averaged over batches, and predictions come in the order of the data.
 
-    Of every decision about 40 bytes are kept; all scores where they are fewer than 16 million, or where a
+    Of every decision at most 20 bytes are kept; all scores where they are fewer than 16 million, or where a
     metric asked for needs them (``"auc"``, ``"average_precision"``, ``"median_absolute_error"``).
 
     Args:
