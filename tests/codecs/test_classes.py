@@ -199,6 +199,17 @@ def test_targets_suit_the_loss():
         assert target.tolist() == [[0, 0, 1], [1, 0, 0]]
 
 
+@pytest.mark.parametrize("make", [np.asarray, torch.tensor])
+def test_a_row_of_numbers_is_taken_for_the_labels_probabilities(make):
+    codec = rt.Classes(["a", "b", "c"])
+    assert codec.pack_target(["a", "c"], "focal").tolist() == [0, 2]
+    soft = codec.pack_target(make([[0.5, 0.25, 0.25], [0.0, 0.0, 1.0]]), "cross-entropy")
+    assert soft.dtype == torch.float32
+    assert soft.tolist() == [[0.5, 0.25, 0.25], [0, 0, 1]]
+    with pytest.raises(rt.CodecError, match="labels have one axis"):
+        codec.pack_target(make([[0.5, 0.5]]), "cross-entropy")
+
+
 def test_at_an_input_the_form_says_what_the_net_takes():
     number = rt.Classes(["a", "b", "c"])
     vector = rt.Classes(["a", "b", "c"], form="one-hot")

@@ -175,7 +175,7 @@ def test_n_against_n_1_is_refused_with_the_cure():
     assert "y.reshape(-1, 1)" in str(caught.value)
     with pytest.raises(rt.ShapeError, match=r"y\.reshape\(-1\)"):
         check(rt.Chain(rt.Sigmoid(), input=()), torch.zeros(5, 1))
-    with pytest.raises(rt.ShapeError, match="class numbers, one for each of"):
+    with pytest.raises(rt.ShapeError, match=r"without the column, y\.reshape\(-1\)"):
         check(rt.Chain(rt.Linear(3), rt.Softmax(), input=2), torch.zeros(5, 1, dtype=torch.int64))
 
 
@@ -394,6 +394,24 @@ def test_targets_out_of_range_are_refused_with_their_row(loss, targets, said):
     assert str(caught.value) == said
 
 
+@pytest.mark.parametrize(
+    ("shape", "targets", "said"),
+    [
+        ((3,), torch.zeros(5, 1, dtype=torch.int64), "class numbers without the column, y.reshape(-1)"),
+        ((3,), torch.zeros(5, 2), "class numbers, one for each example, or probabilities of shape (3)"),
+        (
+            (4, 3), torch.zeros(5, 2),
+            "class numbers, (4), one for each place, or probabilities of shape (4, 3)",
+        ),
+        ((3,), torch.zeros(5), "y.astype(int), if the numbers are class numbers"),
+    ],
+)  # fmt: skip
+def test_targets_of_another_form_than_classes_are_refused_with_the_cure(shape, targets, said):
+    with pytest.raises((rt.ShapeError, rt.DataError)) as caught:
+        check(rt.Chain(rt.Softmax(), input=shape), targets, "cross-entropy")
+    assert caught.value.fix == said
+
+
 def test_labels_of_embeddings_are_whole_numbers_one_an_example():
     net = rt.Chain(rt.Linear(3), input=2)
     check(net, torch.tensor([5, -7, 1000]), "triplet")
@@ -401,7 +419,7 @@ def test_labels_of_embeddings_are_whole_numbers_one_an_example():
         check(net, torch.tensor([0.5]), "triplet")
     assert str(caught.value) == (
         "output: labels are whole numbers; the targets are torch.float32.\n"
-        "  fix   whole numbers, y.astype(int)"
+        "  fix   y.astype(int), if the numbers are labels"
     )
     with pytest.raises(rt.ShapeError, match="labels, one whole number for each example"):
         check(net, torch.zeros(2, 3), "triplet")

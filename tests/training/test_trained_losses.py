@@ -142,3 +142,23 @@ def test_labels_of_any_kind_weigh_by_their_name():
     run = rt.train(pets, (inputs().numpy(), words), loss=rt.CrossEntropy(weights={"dog": 4}), **how)
     assert run.settings["loss"] == "CrossEntropy(weights=(1.0, 4.0, 1.0))"
     assert rt.train(pets, (inputs().numpy(), words), loss="focal", **how).history[-1]["accuracy"] > 0
+
+
+def test_probabilities_of_labels_are_targets_too():
+    pets = rt.Chain(rt.Linear(), rt.Softmax(), input=5, output=rt.Classes(["cat", "dog", "eel"]))
+    how = {"epochs": 2, "batch_size": BATCH, "seed": 0, "progress": False}
+    soft = rt.train(pets, (inputs().numpy(), shares().numpy()), **how)
+    plain = rt.train(pets[:2], (inputs().numpy(), shares().numpy()), loss="cross-entropy", **how)
+    assert [line["loss"] for line in soft.history] == [line["loss"] for line in plain.history]
+    one_hot = rt.train(pets, (inputs().numpy(), F.one_hot(labels()).numpy()), **how)
+    words = rt.train(pets, (inputs().numpy(), np.array(["cat", "dog", "eel"])[labels()]), **how)
+    assert one_hot.history[-1]["loss"] == pytest.approx(words.history[-1]["loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["contrastive", "triplet"])
+def test_what_has_nothing_but_a_loss_is_measured_by_it(loss):
+    embedding = net(None).init(seed=1)
+    found = rt.measure(embedding, (inputs().numpy(), labels().numpy()), loss=loss, batch_size=COUNT)
+    value = getattr(rt, loss.capitalize())().formula(embedding(inputs(), None), labels())
+    assert found.loss == pytest.approx(float(value), rel=1e-6)
+    assert set(found.figures()) == {"loss"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from retia._late import numpy as np
 from retia._torch import torch
-from retia.codecs.arrays import as_array, brief, is_array
+from retia.codecs.arrays import as_array, as_numbers, as_tensor, brief, is_array
 from retia.codecs.choices import PROPERTIES, Choices, probabilities, scores_of
 from retia.errors import ArgumentError, CodecError, did_you_mean
 from retia.nets.codec import Codec, Reading, codec
@@ -151,7 +151,12 @@ class Classes(Codec):
         return numbers if self.form == "index" else self._one_hot(numbers)
 
     def pack_target(self, things: Sequence[Any], loss: str) -> Tensor:
-        """Class numbers for cross-entropies, one-hot vectors for losses that compare numbers."""
+        """Class numbers for cross-entropies, one-hot vectors for losses that compare numbers.
+
+        A row of numbers, one for each label, is taken for its probabilities.
+        """
+        if getattr(things, "ndim", 1) == 2 and len(self) > 1 and things.shape[1] == len(self):  # type: ignore[attr-defined]
+            return as_tensor(as_numbers(things, "Classes")).float()
         numbers = torch.from_numpy(self._numbers(things))
         return numbers if loss in NUMBERED else self._one_hot(numbers).float()
 

@@ -228,7 +228,7 @@ def _tensor(value: Any, where: str) -> Tensor:
     if array.dtype.kind not in "biuf":
         raise CodecError(
             f"{where} takes numbers; got {brief(value)} ({array.dtype}).",
-            fix="a codec at the port converts things that are not numbers, input=rt.Image(...)",
+            fix="a codec at the port converts what is no number: input=rt.Image(...), output=rt.Classes()",
             path=where,
         )
     return as_tensor(array)

@@ -87,8 +87,11 @@ def _cure(loss: Loss, shape: Shape, got: tuple[int, ...]) -> str:
         return "sequences of class numbers, one for each example; shorter ones end in -1"
     if {shape, got} == {(), (1,)}:
         return _column(got)
+    if loss.form == CLASSES and len(shape) == 1 and got == (1,):
+        return "class numbers without the column, y.reshape(-1)"
     if loss.form == CLASSES:
-        return f"class numbers, one for each of {show(shape[:-1])}, or probabilities of shape {show(shape)}"
+        each = f"{show(shape[:-1])}, one for each place" if len(shape) > 1 else "one for each example"
+        return f"class numbers, {each}, or probabilities of shape {show(shape)}"
     if got == () and len(shape) == 1:
         return "loss='cross-entropy' takes class numbers; else targets of the output's shape"
     return f"targets of shape {show(shape)}, or another size at the net's end"
@@ -114,9 +117,7 @@ def _check_whole(port: str, target: Tensor, what: str) -> None:
     if target.is_floating_point() or target.dtype == torch.bool:
         raise DataError(
             f"{port}: {what} are whole numbers; the targets are {target.dtype}.",
-            fix="whole numbers"
-            + ", or probabilities of the output's shape" * (what == "class numbers")
-            + ", y.astype(int)",
+            fix=f"y.astype(int), if the numbers are {what}",
             path=port,
             got=target.dtype,
         )
