@@ -157,9 +157,11 @@ def _blocks(held_out: Data, seed: int) -> list[Data]:
 def _point(
     part: Data, held_out: Data, blocks: Sequence[Data], runs: list[Training], by: str, loss: Any, epochs: int
 ) -> Point:
+    asked = None if by == "loss" else [by]
+
     def figures(data: Data) -> Iterator[float]:
         for run in runs:
-            found = measure(run.net, data, loss=loss).figures()
+            found = measure(run.net, data, metrics=asked, loss=loss).figures()
             if by not in found:
                 raise ArgumentError(
                     f"learning_curve: there is no figure {by!r}.", fix=f"one of {', '.join(found)}", got=by

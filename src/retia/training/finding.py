@@ -182,11 +182,19 @@ def find_rate(
         raise ArgumentError(
             f"find_rate: lowest is above 0 and below highest; got {low:g} and {high:g}.", got=(low, high)
         )
+    chosen = read_optimizer(optimizer)
+    if chosen.closure:
+        raise ArgumentError(
+            f"find_rate: {type(chosen).__name__} searches the length of every step itself, so no rate need be"
+            " found.",
+            fix=f"rt.train(..., optimizer={chosen!r})",
+            got=chosen,
+        )
     number = whole(10)("find_rate: steps", steps)
     size = whole(1)("find_rate: batch_size", batch_size)
     drawn = check_seed(seed)
     ready = prepare(net, data, validation, loss, drawn, read_device(device))
-    step = Step(ready.net, ready.objective, read_optimizer(optimizer), drawn, read_rates(ready.net, rates))
+    step = Step(ready.net, ready.objective, chosen, drawn, read_rates(ready.net, rates))
     tried = [low * (high / low) ** (i / (number - 1)) for i in range(number)]
     with steady(), Interrupt() as stop:
         losses, why = _losses(step, ready, tried, size, stop)

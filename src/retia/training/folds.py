@@ -14,6 +14,7 @@ from retia.errors import ArgumentError, DataError, TrainingError
 from retia.metrics.examples import columns_of, things_of
 from retia.metrics.measure import measure
 from retia.metrics.measurement import Measurement
+from retia.metrics.names import find_figure
 from retia.metrics.objective import aims_of
 from retia.nets.net import Net
 from retia.nets.settings import flag, whole
@@ -31,6 +32,10 @@ from retia.training.result import Training
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+TOLD = 2
+"""Figures in a repr."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,23 +69,18 @@ class CrossValidation:
         >>> x = [[float(i)] for i in range(10)]
         >>> found = rt.cross_validate(rt.Linear(1), (x, x), epochs=1, progress=False)
         >>> sorted(found.mean), len(found.folds), len(found.predictions)
-        (['loss', 'mae', 'mse', 'r2'], 5, 10)
+        (['loss', 'mae', 'mse', 'r2', 'rmse'], 5, 10)
     """
 
     folds: tuple[Fold, ...]
     predictions: Any
 
-    @cached_property
-    def figures(self) -> list[dict[str, float]]:
-        """All figures of each fold."""
-        return [fold.measurement.figures() for fold in self.folds]
-
-    @cached_property
+    @property
     def mean(self) -> dict[str, float]:
         """The mean over the folds of every figure."""
-        return {name: float(np.mean([one[name] for one in self.figures])) for name in self.figures[0]}
+        return {name: float(np.mean(values)) for name, values in self._by_figure.items()}
 
-    @cached_property
+    @property
     def deviation(self) -> dict[str, float]:
         """The standard deviation over the folds of every figure (divided by folds - 1); NaN for one fold.
 
@@ -88,8 +88,19 @@ class CrossValidation:
         ``deviation / sqrt(folds)``.
         Source: Bengio and Grandvalet 2004.
         """
-        every = {name: [one[name] for one in self.figures] for name in self.figures[0]}
-        return {name: float(np.std(v, ddof=1)) if len(v) > 1 else float("nan") for name, v in every.items()}
+        return {
+            name: float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+            for name, values in self._by_figure.items()
+        }
+
+    @cached_property
+    def _by_figure(self) -> dict[str, list[float]]:
+        every = [fold.measurement.figures() for fold in self.folds]
+        return {name: [one[name] for one in every] for name in every[0]}
+
+    @property
+    def _numbers(self) -> list[int]:
+        return [fold.number for fold in self.folds]
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -98,17 +109,23 @@ class CrossValidation:
             {
                 "fold": fold.number,
                 "examples": len(fold.rows),
-                **figures,
+                **{name: values[place] for name, values in self._by_figure.items()},
                 "epochs": len(fold.run.history),
                 "stopped": fold.run.why,
             }
-            for fold, figures in zip(self.folds, self.figures, strict=True)
+            for place, fold in enumerate(self.folds)
         ]
 
     def table(self) -> str:
-        """The folds, their mean and their deviation, as lines of text."""
+        """One line a figure: its mean, its deviation, and what it is in each fold."""
+        each = [
+            dict(zip(map(str, self._numbers), values, strict=True)) for values in self._by_figure.values()
+        ]
         return table.text(
-            [*self.rows, {"fold": "mean", **self.mean}, {"fold": "deviation", **self.deviation}]
+            [
+                {"figure": name, "mean": self.mean[name], "deviation": self.deviation[name], **own}
+                for name, own in zip(self._by_figure, each, strict=True)
+            ]
         )
 
     def to_pandas(self) -> Any:
@@ -120,10 +137,14 @@ class CrossValidation:
         return table.frame(self.rows)
 
     def __str__(self) -> str:
-        return f"{self.table()}\nengine: {self.folds[0].run.settings['engine']}"
+        ends: dict[str, list[str]] = {}
+        for fold in self.folds:
+            ends.setdefault(fold.run.why, []).append(str(fold.number))
+        told = [f"fold {', '.join(numbers)}: {why}" for why, numbers in ends.items()]
+        return "\n".join([self.table(), *told, f"engine: {self.folds[0].run.settings['engine']}"])
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{name} {self.mean[name]:.4g} ± {self.deviation[name]:.2g}" for name in self.mean)
+        told = ", ".join(f"{k} {self.mean[k]:.4g} ± {self.deviation[k]:.2g}" for k in [*self.mean][:TOLD])
         return f"<CrossValidation of {len(self.folds)} folds: {told}>"
 
 
@@ -136,7 +157,7 @@ def cross_validate(
     stratify: bool = True,
     groups: str | None = None,
     loss: Any = None,
-    metrics: Sequence[Any] = (),
+    metrics: Any = None,
     **how: Any,
 ) -> CrossValidation:
     """Train a net once without each fold of the data, and measure it on that fold.
@@ -154,7 +175,7 @@ def cross_validate(
         groups: the column that says which examples belong together (one patient, one speaker): they are
             all in one fold.
         loss: as in ``rt.train``.
-        metrics: figures that are told, as in ``rt.measure``; by default those that suit the output.
+        metrics: what is told of the folds, as in ``rt.measure``; by default the figures that suit the output.
         how: everything else that ``rt.train`` takes.
     Returns:
         ``.mean``, ``.deviation``, ``.folds``, ``.predictions``, ``.table()``, ``.to_pandas()``.
@@ -180,12 +201,14 @@ def cross_validate(
     labels = labels_of(own, groups) if flag("cross_validate: stratify", stratify) else None
     found = deal(len(own), count, number, labels, _groups(own, groups))
     _refuse_unseen(net, own, found)
+    for name in [metrics] if isinstance(metrics, str) else metrics or ():
+        if isinstance(name, str) and name != "loss":
+            find_figure(name.rpartition(".")[2])  # refuses a misspelt one before it takes a training
     parts = [(np.flatnonzero(found == fold), np.flatnonzero(found != fold)) for fold in range(count)]
     seeds: list[Any] = [Portion(number, own[rest], f"fold {i}") for i, (_, rest) in enumerate(parts, 1)]
-    asked: dict[str, Any] = {"metrics": metrics} if metrics else {}
-    runs = train(net, own, seed=seeds, loss=loss, **asked, **how)
+    runs = train(net, own, seed=seeds, loss=loss, **how)
     made = [
-        Fold(i, held, run, measure(run.net, own[held], loss=loss, **asked))
+        Fold(i, held, run, measure(run.net, own[held], metrics=metrics, loss=loss))
         for i, (held, _), run in _finished(parts, runs)
     ]
     return CrossValidation(tuple(made), _predictions(own, made, aims_of(net, loss)))

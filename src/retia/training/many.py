@@ -246,6 +246,8 @@ def _refuse(asked: Asked, lanes: Sequence[Lane]) -> None:
         raise NotStackedError("there is but one")
     if asked.engine not in ("auto", "program"):
         raise NotStackedError(f"engine={asked.engine!r}")
+    if lanes[0].optimizer.closure:
+        raise NotStackedError("the optimizer looks at the loss at several places")
     if not program_on(asked.device):
         raise NotStackedError(f"every {asked.device.type} walks")
     for other in (lane.optimizer for lane in lanes):
