@@ -507,3 +507,18 @@ def test_an_output_that_is_its_own_loss_has_no_other_figure():
     x = rt.Input(2, name="x")
     m = rt.measure(rt.Graph({"loss": rt.Reduce("mean")(x * x)}), {"x": [[1.0, 1.0], [2.0, 2.0]]})
     assert m.figures() == {"loss": 2.5}
+
+
+def test_classes_along_the_first_axis_are_measured_pixel_by_pixel():
+    rng = np.random.default_rng(4)
+    scores = rng.normal(size=(6, 3, 4, 5)).astype(np.float32)
+    labels = rng.integers(0, 3, (6, 4, 5))
+    m = rt.measure(rt.Chain(rt.Softmax(axis=0), input=(3, 4, 5)), (scores, labels))
+    flat, true = np.moveaxis(scores, 1, -1).reshape(-1, 3), labels.ravel()
+    assert np.array_equal(m.predictions, scores.argmax(1))
+    assert math.isclose(m.f1, sk.f1_score(true, flat.argmax(1), average="macro"), **close)
+    assert math.isclose(m.log_loss, sk.log_loss(true, softmax(flat.astype(float), 1)), **close)
+    assert math.isclose(m.roc(2).area, sk.roc_auc_score(true == 2, softmax(flat, 1)[:, 2]), **close)
+    assert math.isclose(m.sequence_accuracy, (scores.argmax(1) == labels).all((1, 2)).mean(), **close)
+    with pytest.raises(rt.UnknownNameError, match="an example has 2 axes of decisions"):
+        _ = m.edit_distance

@@ -29,6 +29,7 @@ NETS = {
     "column": rt.Chain(rt.Flatten(), input=(1,), output=rt.Boolean()),
     "numbers": rt.Chain(rt.Flatten(), input=3),
     "sequence": rt.Chain(rt.Softmax(), input=(5, 3)),
+    "pixels": rt.Chain(rt.Softmax(axis=0), input=(3, 2, 2)),
 }
 SENSES = {"numbers": NUMBERS, "boolean": BOOLEAN, "column": BOOLEAN}
 
@@ -39,6 +40,8 @@ def examples_of(kind, count=23, seed=0):
         return tuple(rng.normal(9, 2, (2, count, 3)).round(1).astype(np.float32))
     if kind == "sequence":
         return rng.normal(size=(count, 5, 3)).round(1).astype(np.float32), rng.integers(0, 3, (count, 5))
+    if kind == "pixels":
+        return rng.normal(size=(count, 3, 2, 2)).astype(np.float32), rng.integers(0, 3, (count, 2, 2))
     if SENSES.get(kind) == BOOLEAN:
         x = rng.normal(size=(count, 1) if kind == "column" else count).round(1).astype(np.float32)
         return x, rng.random(count) < 0.4
@@ -57,7 +60,7 @@ def names_of(kind):
 
 def prepared(kind, names, seed=0):
     net = NETS[kind]
-    lower = objective(net, None, {"output": kind == "sequence"})
+    lower = objective(net, None, {"output": kind in ("sequence", "pixels")})
     examples = Examples(net, rt.data(examples_of(kind, seed=seed)), lower, torch.device("cpu"))
     return net, lower, examples, read_metrics(net, lower, names)
 
