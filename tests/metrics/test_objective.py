@@ -1,5 +1,7 @@
 """Which loss an output has, what it reads, and what the graph shows to be wrong."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -197,12 +199,16 @@ def test_a_target_that_is_not_finite_is_refused_with_its_row():
 
 @pytest.mark.parametrize(
     ("loss", "name"),
-    [(torch.nn.CrossEntropyLoss(), "CrossEntropyLoss"), (functional.cross_entropy, "cross_entropy")],
+    [
+        (torch.nn.CrossEntropyLoss(), "CrossEntropyLoss"),
+        (functional.cross_entropy, "cross_entropy"),
+        (partial(functional.cross_entropy, label_smoothing=0.1), "cross_entropy"),
+    ],
 )
 def test_pytorchs_loss_on_a_net_that_ends_in_softmax_is_refused_with_the_cure(loss, name):
-    net = rt.Chain(rt.Linear(3), rt.Softmax(), input=2)
-    with pytest.raises(rt.ArgumentError) as caught:
-        objective(net, loss)
+    for net in (rt.Chain(rt.Linear(3), rt.Softmax(), input=2), two_ends()):
+        with pytest.raises(rt.ArgumentError) as caught:
+            objective(net, loss)
     assert str(caught.value) == (
         f"loss is another framework's {name}, which cannot see what the net ends in.\n"
         "  fix   loss=rt.CrossEntropy()"

@@ -100,6 +100,18 @@ def test_a_program_has_the_losses_of_the_walk(name):
     assert theirs.history[-1]["loss"] < theirs.history[0]["loss"]
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_nets_trained_at_once_have_the_losses_of_each_alone(name):
+    loss, ending, targets, _ = CASES[name]
+    how = {"epochs": 3, "batch_size": BATCH, "optimizer": rt.SGD(0.05), "progress": False, "loss": loss}
+    data = (inputs().numpy(), targets().numpy())
+    both = rt.train(net(ending), data, seed=[0, 1], engine="program", **how)
+    for seed, ours in enumerate(both):
+        assert ours.settings["engine"].startswith("program of 2 nets at once")
+        theirs = rt.train(net(ending), data, seed=seed, engine="walk", **how)
+        assert ours.history[-1]["loss"] == pytest.approx(theirs.history[-1]["loss"], rel=1e-5)
+
+
 def test_an_output_named_loss_is_trained_by_walk_and_program_alike():
     x, t = rt.Input(5, name="x"), rt.Input(3, name="t")
     own = rt.Graph({"loss": rt.Reduce("mean")((rt.Linear(3)(x) - t) ** 2)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from retia.errors import ArgumentError, did_you_mean
@@ -70,15 +71,16 @@ def find_loss(name: str) -> Loss:
     )
 
 
-def foreign_loss(given: Any) -> str | None:
-    """What a loss of PyTorch's or Keras's is called here: its class; None for anything else."""
+def foreign_loss(given: Any) -> tuple[str, str] | None:
+    """What a loss of PyTorch's or Keras's is called there and here; None for anything else."""
+    given = given.func if isinstance(given, partial) else given
     name = getattr(given, "__name__", None)
-    home, named = (given, name) if isinstance(name, str) else (type(given), type(given).__name__)
-    place = getattr(home, "__module__", None) or ""
+    named = name if isinstance(name, str) else type(given).__name__
+    place = getattr(given, "__module__", None) or ""
     if not place.startswith(("torch.nn.modules.loss", "torch.nn.functional", "keras.", "tensorflow.")):
         return None
     known = _known(named)
-    return LOSSES[known].__name__ if known is not None else None
+    return (named, LOSSES[known].__name__) if known is not None else None
 
 
 def _known(name: str) -> str | None:

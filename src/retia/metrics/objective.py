@@ -15,7 +15,7 @@ from retia.engine.walk import mask_of
 from retia.errors import ArgumentError, TrainingError, did_you_mean
 from retia.metrics.loss import Loss
 from retia.metrics.targets import check_column, check_target
-from retia.metrics.terms import LOSS, Function, Term, answered, refuse_twice, term_of
+from retia.metrics.terms import LOSS, Function, Term, answered, refuse_foreign, refuse_twice, term_of
 from retia.nets.net import Net
 from retia.nets.wiring import Value
 
@@ -151,6 +151,7 @@ def objective(net: Net, loss: Any = None, whole: Mapping[str, bool] | None = Non
     """
     refuse_twice(net)
     if callable(loss) and len(net.outputs) > 1:
+        refuse_foreign(loss)
         return Objective(net, (), loss)
     chosen = _chosen(net, loss)
     return Objective(net, tuple(term_of(net, port, given, whole or {}) for port, given in chosen.items()))

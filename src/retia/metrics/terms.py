@@ -124,14 +124,7 @@ def term_of(net: Net, port: str, given: Any, whole: Mapping[str, bool]) -> Term:
         given = find_loss(given)
     if isinstance(given, Loss):
         return _by_loss(net, port, given, float(weight), at, ending)
-    known = foreign_loss(given)
-    if known is not None:
-        name = getattr(given, "__name__", type(given).__name__)
-        raise ArgumentError(
-            f"loss is another framework's {name}, which cannot see what the net ends in.",
-            fix=f"loss=rt.{known}()",
-            got=given,
-        )
+    refuse_foreign(given)
     if isinstance(given, type) and issubclass(given, Loss):
         raise ArgumentError(
             f"loss is the class {given.__name__}, not a value.", fix=f"loss=rt.{given.__name__}()", got=given
@@ -143,6 +136,21 @@ def term_of(net: Net, port: str, given: Any, whole: Mapping[str, bool]) -> Term:
         f"got {given!r}.",
         got=given,
     )
+
+
+def refuse_foreign(given: Any) -> None:
+    """Make sure that a function is no loss of another framework's, which would take softmax for logits.
+
+    Raises:
+        ArgumentError: it is one.
+    """
+    known = foreign_loss(given)
+    if known is not None:
+        raise ArgumentError(
+            f"loss is another framework's {known[0]}, which cannot see what the net ends in.",
+            fix=f"loss=rt.{known[1]}()",
+            got=given,
+        )
 
 
 def _by_loss(net: Net, port: str, loss: Loss, weight: float, at: Value, ending: str | None) -> Term:
