@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from retia.errors import ArgumentError, did_you_mean
@@ -71,7 +72,7 @@ def sweep(
         validation: as in ``rt.train``, but a fifth is held out where ``rt.train`` would hold out nothing.
         seed: of the draws, of the validation part, and of trainings whose seed is not swept.
         progress: as in ``rt.train``.
-        how: everything else that ``rt.train`` takes.
+        how: everything else that ``rt.train`` takes, and arguments of ``net`` that are not swept.
     Returns:
         ``.best`` (a training), ``.best_values``, ``.trials``, ``.table()``, ``.plot()``, ``.to_pandas()``.
     Raises:
@@ -90,14 +91,16 @@ def sweep(
     read = read_over(over)
     drawn_by = check_seed(seed)
     taken = _arguments_of(net)
-    _refuse_names(net, read, taken, how)
+    _refuse_names(read, taken, how)
     number = None if trials is None else whole(1)("sweep: trials", trials)
     chosen, rounds = _planned(read, method, number, whole(1)("sweep: epochs", epochs), drawn_by)
     figure = by if by.startswith("val_") else f"val_{by}"
     way = choice("higher", "lower")("sweep: better", better) if better is not None else better_of(figure)
     learned, held_out = judged_apart("sweep", read_data(data), validation, drawn_by)
+    of_net = {name: how.pop(name) for name in taken if name in how}
+    made = partial(net, **of_net) if of_net and not isinstance(net, Net) else net
     how = {**how, "validation": held_out, "progress": progress}
-    tries = Tries(net, learned, taken, how, drawn_by, figure)
+    tries = Tries(made, learned, taken, how, drawn_by, figure)
     ends = Progress(progress, 0, 0)
     left = [*enumerate(chosen, 1)]
     found: dict[int, Trial] = {}
@@ -108,7 +111,7 @@ def sweep(
         if stopped:
             why = INTERRUPTED
             break
-        order = in_order(done, figure, way)
+        order = [trial for trial in in_order(done, figure, way) if figure in trial.figures]
         going_on = {trial.number for trial in order[: math.ceil(len(left) / FACTOR)]}
         left = [each for each in left if each[0] in going_on] if place < len(rounds) - 1 else []
     return Sweep(tuple(in_order([*found.values()], figure, way)), figure, way, why, dict(over))
@@ -126,7 +129,7 @@ def _arguments_of(net: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def _refuse_names(
-    net: Any, over: Mapping[str, Any], taken: Mapping[str, inspect.Parameter], how: Mapping[str, Any]
+    over: Mapping[str, Any], taken: Mapping[str, inspect.Parameter], how: Mapping[str, Any]
 ) -> None:
     """Make sure that somebody takes every name, once."""
     of_train = {
@@ -144,16 +147,16 @@ def _refuse_names(
                 f"sweep: {name} is given twice, as a value and in over.", fix="give it once", got=name
             )
     for name in how:
-        if name not in of_train:
+        if name not in of_train and name not in taken:
             raise ArgumentError(
                 f"sweep: nothing takes {name!r}.{did_you_mean(name, known)}", fix=fix, got=name
             )
     for name, each in taken.items():
         needed = each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-        if needed and name not in over:
+        if needed and name not in over and name not in how:
             raise ArgumentError(
-                f"sweep: the function that makes the net needs {name!r}, which over does not have.",
-                fix=f"over={{{name!r}: [...]}}",
+                f"sweep: the function that makes the net needs {name!r}, which nothing gives.",
+                fix=f"over={{{name!r}: [...]}}, or {name}=",
                 path=name,
             )
 
