@@ -20,6 +20,9 @@ def candidates(rng, shape):
     fitting["Elementwise"] = rt.Elementwise(str(rng.choice(UNARY)))
     fitting["Arithmetic"] = rt.Arithmetic(str(rng.choice(list("+-*"))), float(some))
     fitting["Dropout"] = rt.Dropout(0.5)
+    fitting["AlphaDropout"] = rt.AlphaDropout(0.5)
+    fitting["DropPath"] = rt.DropPath(0.5)
+    fitting["GaussianNoise"] = rt.GaussianNoise(0.5)
     fitting["Flatten"] = rt.Flatten()
     fitting["Replicate"] = rt.Replicate(2)
     if rank:
@@ -37,6 +40,8 @@ def candidates(rng, shape):
         fitting["BatchNorm"] = rt.BatchNorm()
         fitting["PReLU"] = rt.PReLU()
         fitting["GroupNorm"] = rt.GroupNorm(1)
+    if rank == 3:
+        fitting |= augmentation(tuple(int(rng.integers(1, n + 1)) for n in shape[1:]))
     if rank in (2, 3, 4):
         n = rank - 1
         kernel = int(rng.integers(1, min(shape[1:]) + 1))
@@ -53,6 +58,16 @@ def candidates(rng, shape):
             fitting["Upsample"] = rt.Upsample(2)
         fitting["Resize"] = rt.Resize(*[int(s) for s in rng.integers(1, 5, n)])
     return fitting
+
+
+def augmentation(size):
+    """Layers for pictures that disturb them in training."""
+    layers = [
+        rt.RandomCrop(size), rt.RandomFlip("both"), rt.RandomErasing(), rt.RandomAffine(degrees=9, shift=0.1),
+        rt.RandomRotation(30), rt.RandomZoom(0.2), rt.RandomShear(10), rt.RandomTranslation(0.1),
+        rt.ColorJitter(brightness=0.2, contrast=0.2),
+    ]  # fmt: skip
+    return {type(layer).__name__: layer for layer in layers}
 
 
 @st.composite
