@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import signal
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 import retia as rt
 from retia.nets.settings import setting, whole
+from retia.training import folds
 from retia.training.optimizers import LBFGS
 
 LABELS = ["a", "b", "c"]
@@ -240,20 +242,31 @@ def test_a_fold_that_diverges_is_told():
     assert "fold 1: loss " in str(found) or "fold 1, 2: loss " in str(found)
 
 
-@pytest.mark.parametrize(("engine", "left"), [("walk", [1]), ("program", [1, 2, 3, 4, 5])])
-def test_ctrl_c_leaves_what_is_finished(engine, left):
-    calls = []
+def test_ctrl_c_leaves_what_is_finished():
+    steps = []
 
-    def press(entry):
-        calls.append(entry["epoch"])
-        if len(calls) == 9 + (engine == "program"):
+    def press(output, target):
+        steps.append(len(target))
+        if len(steps) == 25:  # in the second fold
             signal.raise_signal(signal.SIGINT)
+        return ((output - target) ** 2).mean()
 
-    x, y = numbers()
-    found = rt.cross_validate(classifier(), (x, y), on_epoch=press, engine=engine, **HOW)
-    assert [fold.number for fold in found.folds] == left
-    known = {row for fold in found.folds for row in fold.rows.tolist()}
+    x, _ = numbers(60)
+    how = {"epochs": 2, "batch_size": 5, "engine": "walk", "progress": False, "loss": press}
+    found = rt.cross_validate(rt.Linear(2, input=6), (x, x[:, :2]), 4, **how)
+    assert [fold.number for fold in found.folds] == [1]
+    known = set(found.folds[0].rows.tolist())
     assert {row for row, answer in enumerate(found.predictions) if answer is not None} == known
+
+
+def test_where_no_fold_was_finished_those_begun_are_left():
+    run = rt.train(classifier(), numbers(20), epochs=1, progress=False)
+    begun, idle = replace(run, why="interrupted"), replace(run, why="interrupted", history=[])
+    assert [number for number, _, _ in folds._finished("abc", [begun, begun, idle])] == [1, 2]
+    assert [number for number, _, _ in folds._finished("abc", [begun, run, idle])] == [2]
+    with pytest.raises(rt.TrainingError) as caught:
+        folds._finished("abc", [idle, idle, idle])
+    assert str(caught.value) == "cross_validate was interrupted before the first epoch was over."
 
 
 # What is refused ----------------------------------------------------------------------------------

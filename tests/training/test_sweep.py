@@ -131,14 +131,17 @@ def test_when_nothing_works_the_best_says_why():
 
 
 def test_ctrl_c_gives_the_table_so_far():
-    seen = []
+    steps = []
 
-    def press(entry):
-        seen.append(entry["epoch"])
-        if len(seen) == 5:
+    def press(output, target):
+        steps.append(len(target))
+        if len(steps) == 22:  # of the second trial, after its first epoch
             signal.raise_signal(signal.SIGINT)
+        return ((output - target) ** 2).mean()
 
-    found = rt.sweep(net, numbers(), {"width": [2, 4, 8]}, on_epoch=press, **HOW)
+    x, _ = numbers()
+    how = {"batch_size": 20, "engine": "walk", "loss": press, **HOW}
+    found = rt.sweep(rt.Linear(2, input=6), (x, x[:, :2]), {"learning_rate": [0.1, 0.01, 0.001]}, **how)
     assert found.why == "interrupted"
     assert sorted(trial.number for trial in found.trials) == [1, 2]
     assert {trial.run.why for trial in found.trials} == {"all 3 epochs done", "interrupted"}

@@ -9,6 +9,7 @@ from typing import Any
 from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError
 from retia.metrics.measure import measure
+from retia.metrics.names import find_figure
 from retia.metrics.objective import aims_of
 from retia.nets.net import Net
 from retia.nets.settings import whole
@@ -80,6 +81,8 @@ def learning_curve(
     if not isinstance(net, Net):
         raise ArgumentError(f"learning_curve: the first argument is a net; got {net!r}.", got=net)
     first = check_seed(seed)
+    if by is not None and by != "loss":
+        find_figure(by.rpartition(".")[2])  # refuses a misspelt one before it takes a training
     longest = whole(1)("learning_curve: epochs", epochs)
     drawn = _seeds(seeds, first)
     learned, held_out = judged_apart("learning_curve", read_data(data), validation, first)
