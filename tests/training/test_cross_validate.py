@@ -57,7 +57,7 @@ NETS = {
 
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("validation", [0, 0.2])
-@pytest.mark.parametrize("count", [150, 153])
+@pytest.mark.parametrize("count", [150, 203])
 def test_folds_that_are_trained_at_once_are_trained_as_if_alone(name, validation, count):
     data = rt.data(numbers(count))
     how = {**HOW, "validation": validation, "optimizer": rt.Adam(1e-2), "seed": 3}
