@@ -28,10 +28,10 @@ from retia.training.alike import alike
 from retia.training.audit import Audit, Finding
 from retia.training.frozen import refuse_idle
 from retia.training.looks import never_change, sample
-from retia.training.loop import train
 from retia.training.optimizers import read_optimizer
 from retia.training.prepare import Prepared, batches, prepare
 from retia.training.rates import read_rates
+from retia.training.start import train
 from retia.training.step import Step
 from retia.training.trial import Pace, beginning, paced, seconds
 from retia.training.warned import all_warnings, tallies

@@ -20,11 +20,11 @@ from retia.sources.reading import data as read_data
 from retia.training.curved import LearningCurve, Point
 from retia.training.direction import better_of
 from retia.training.interrupt import INTERRUPTED
-from retia.training.loop import train
 from retia.training.parting import judged_apart, labels_of
 from retia.training.prepare import fit
 from retia.training.progress import Progress
 from retia.training.result import Training
+from retia.training.start import train
 
 BLOCKS = 10
 """The validation part is measured in so many pieces, whose differences tell how certain a figure is."""

@@ -1,7 +1,7 @@
 """The memory of a program's state: learned arrays side by side, so that one call moves them all.
 
-Arrays, gradients and what the optimizer remembers stand in flat buffers, one for each type and multiplier
-of the learning rate. The state's tensors are views of them, so walking and saving see nothing unusual.
+Arrays, gradients and what the optimizer remembers stand in flat buffers, one for all arrays of a type that
+move alike. The state's tensors are views of them, so walking and saving see nothing unusual.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.engine.trace import contiguous
-from retia.training.optimizer import Group, Memory, Optimizer
-from retia.training.step import State
+from retia.training.motion import Motion
+from retia.training.optimizer import Group, Memory
+from retia.training.step import State, Step
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,12 +26,21 @@ ALIGN = 16
 
 @dataclass
 class Stretch:
-    """One flat buffer of arrays, of their gradients, and of each slot."""
+    """One flat buffer of arrays, of their gradients, of each slot, and of what else a step keeps of them.
+
+    Attributes:
+        rate: the multiplier of the learning rate.
+        path: of its first array; all of them move at the same steps.
+        pending, average: as in ``State``; None where there are none.
+    """
 
     arrays: Tensor
     gradients: Tensor
     slots: dict[str, Tensor]
     rate: float
+    path: str
+    pending: Tensor | None = None
+    average: Tensor | None = None
 
 
 @dataclass
@@ -44,17 +54,48 @@ class Flat:
     """
 
     state: State
+    _plain: bool
     gradients: dict[str, Tensor] = field(default_factory=dict)
     stretches: list[Stretch] = field(default_factory=list)
 
-    def sweep(self, optimizer: Optimizer) -> None:
-        """Move every array by its gradient."""
-        memory = self.state.memory
+    def sweep(self, step: Step, factor: float = 1.0, *, last: bool = False) -> None:
+        """Move every array by its gradient: ``Step.apply`` on whole buffers.
+
+        Args:
+            factor: of the learning rate, as a schedule answers it.
+            last: whether gradients that wait are not to wait longer.
+        """
+        state, memory, motion = self.state, self.state.memory, step.motion
+        state.count += 1
+        pulls = [stretch.gradients for stretch in self.stretches]
+        if not self._plain:
+            found = self._gathered(motion, pulls, last)
+            if found is None:
+                return
+            pulls = found
+        rate, count = step.optimizer.learning_rate * factor, memory.count
+        for (stretch, group), pull in zip(self._groups, pulls, strict=True):
+            if self._plain or motion.moves(stretch.path, count):
+                group.count = motion.moved(stretch.path, count) + 1
+                group.rate, group.gradients = rate * stretch.rate, [pull]
+                step.optimizer.sweep(group)
         memory.count += 1
-        self.state.count += 1
-        for stretch, group in self._groups:
-            group.count, group.rate = memory.count, optimizer.learning_rate * stretch.rate
-            optimizer.sweep(group)
+        averages = [stretch.average for stretch in self.stretches if stretch.average is not None]
+        if averages:
+            motion.average(averages, [stretch.arrays for stretch in self.stretches], memory.count)
+
+    def _gathered(self, motion: Motion, pulls: list[Tensor], last: bool) -> list[Tensor] | None:
+        """The gradients of a step; None where there is none yet. Buffers of the program stay as they are."""
+        if motion.accumulate > 1:
+            pending = [stretch.pending for stretch in self.stretches if stretch.pending is not None]
+            self.state.gathered += 1
+            if not motion.gather(pending, pulls, self.state.gathered, last):
+                return None
+            pulls = [tensor.clone() for tensor in pending]
+            torch._foreach_zero_(pending)
+            self.state.gathered = 0
+        clips = motion.clip_norm is not None or motion.clip_value is not None
+        return motion.clipped(pulls) if clips else pulls
 
     @cached_property
     def _groups(self) -> list[tuple[Stretch, Group]]:
@@ -65,60 +106,68 @@ class Flat:
         ]
 
 
-def flattened(
-    state: State,
-    rates: Mapping[str, float],
-    layouts: Mapping[str, tuple[int, ...]],
-    optimizer: Optimizer,
-) -> Flat:
+def flattened(state: State, step: Step, layouts: Mapping[str, tuple[int, ...]]) -> Flat:
     """A copy of a state in flat buffers. A memory without slots is one before the first step.
 
     Args:
-        rates: the multiplier of every array that is moved, by path.
-        layouts: strides of those that shall not stand row by row, by path.
-        optimizer: whose memory the state holds.
+        step: says what moves, and how.
+        layouts: strides of arrays that shall not stand row by row, by path.
     """
-    flat = Flat(State(dict(state.arrays), Memory(state.memory.count), state.count))
-    flat.state.memory.slots = {name: {} for name in optimizer.slots()}
-    groups: dict[tuple[torch.dtype, torch.device, float], list[str]] = {}
-    for path, rate in rates.items():
+    slots = step.optimizer.slots()
+    made = State(dict(state.arrays), Memory(state.memory.count), state.count, gathered=state.gathered)
+    flat = Flat(made, step.motion.is_plain)
+    made.memory.slots = {name: {} for name in slots}
+    groups: dict[tuple[Any, ...], list[str]] = {}
+    moved = {path: step.paces.of[path] for path in step.learned}
+    for path, rate in moved.items():
         array = state.arrays[path]
-        groups.setdefault((array.dtype, array.device, rate), []).append(path)
-    for (_, _, rate), paths in groups.items():
-        _lay(flat, state, paths, rate, layouts, optimizer.slots())
+        turns = tuple(path in turn for turn in step.motion.turns)
+        groups.setdefault((array.dtype, array.device, rate, turns), []).append(path)
+    for paths in groups.values():
+        _lay(flat, state, paths, step, layouts)
     for path, array in state.arrays.items():
-        if path not in rates:
-            flat.state.arrays[path] = array.detach().clone()
+        if path not in moved:
+            made.arrays[path] = array.detach().clone()
     return flat
 
 
 def _lay(
-    flat: Flat,
-    state: State,
-    paths: Sequence[str],
-    rate: float,
-    layouts: Mapping[str, tuple[int, ...]],
-    slots: Mapping[str, float],
+    flat: Flat, state: State, paths: Sequence[str], step: Step, layouts: Mapping[str, tuple[int, ...]]
 ) -> None:
     """Put the arrays of one stretch side by side."""
-    first = state.arrays[paths[0]]
-    sizes = [-(-state.arrays[path].numel() // ALIGN) * ALIGN for path in paths]
-    arrays, gradients = (first.new_zeros(sum(sizes)) for _ in range(2))
-    memory = {name: first.new_full((sum(sizes),), value) for name, value in slots.items()}
-    flat.stretches.append(Stretch(arrays, gradients, memory, rate))
+    first, made, motion = state.arrays[paths[0]], flat.state, step.motion
+    total = sum(_room(state.arrays[path]) for path in paths)
+    slots = {name: first.new_full((total,), value) for name, value in step.optimizer.slots().items()}
+    stretch = Stretch(
+        first.new_zeros(total), first.new_zeros(total), slots, step.paces.of[paths[0]], paths[0]
+    )
+    stretch.pending = first.new_zeros(total) if motion.accumulate > 1 else None
+    stretch.average = first.new_zeros(total) if motion.ema is not None else None
+    flat.stretches.append(stretch)
     start = 0
-    for path, size in zip(paths, sizes, strict=True):
+    for path in paths:
         array = state.arrays[path]
-        strides = layouts.get(path, contiguous(tuple(array.shape)))
+        place = (start, array.shape, layouts.get(path, contiguous(tuple(array.shape))))
+        made.arrays[path] = _piece(stretch.arrays, *place).copy_(array)
+        flat.gradients[path] = _piece(stretch.gradients, *place)
+        if stretch.pending is not None:
+            made.pending[path] = _filled(_piece(stretch.pending, *place), state.pending.get(path))
+        if stretch.average is not None:
+            made.average[path] = _filled(_piece(stretch.average, *place), state.average.get(path, array))
+        for name, buffer in slots.items():
+            before = state.memory.slots.get(name, {}).get(path)
+            made.memory.slots[name][path] = _filled(_piece(buffer, *place), before)
+        start += _room(array)
 
-        def piece(
-            buffer: Tensor, array: Tensor = array, at: int = start, strides: tuple[int, ...] = strides
-        ) -> Tensor:
-            return buffer[at : at + array.numel()].as_strided(array.shape, strides)
 
-        flat.state.arrays[path], flat.gradients[path] = piece(arrays).copy_(array), piece(gradients)
-        for name, buffer in memory.items():
-            flat.state.memory.slots[name][path] = piece(buffer)
-            if name in state.memory.slots:
-                piece(buffer).copy_(state.memory.slots[name][path])
-        start += size
+def _room(array: Tensor) -> int:
+    """Elements that an array takes, up to where the next one begins."""
+    return -(-array.numel() // ALIGN) * ALIGN
+
+
+def _piece(buffer: Tensor, start: int, shape: torch.Size, strides: tuple[int, ...]) -> Tensor:
+    return buffer[start : start + shape.numel()].as_strided(shape, strides)
+
+
+def _filled(place: Tensor, before: Tensor | None) -> Tensor:
+    return place if before is None else place.copy_(before)

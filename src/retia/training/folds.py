@@ -25,10 +25,10 @@ from retia.sources.order import check_seed
 from retia.sources.reading import data as read_data
 from retia.training import table
 from retia.training.interrupt import INTERRUPTED
-from retia.training.loop import train
 from retia.training.many import Portion
 from retia.training.parting import labels_of
 from retia.training.result import Training
+from retia.training.start import train
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

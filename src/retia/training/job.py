@@ -1,32 +1,34 @@
 """A training step as a function of tensors alone, so that it can be recorded.
 
 What changes from step to step comes in by name: packed columns of the data, arrays, the examples' numbers
-and the keys of random draws. What comes out: the loss, gradients, new statistics, right decisions.
+and the keys of random draws. What comes out: the loss, gradients, new statistics, the sums of metrics.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
-from retia.engine import draws, rules
+from retia.engine import rules
 from retia.engine.folding import FOLDING
 from retia.engine.rewrite import rewritten
 from retia.engine.trace import NotFlatError, Tape, record
-from retia.engine.walk import Run, asks, walk_values
+from retia.engine.walk import Run, asks, draw_key, walk_values
 from retia.metrics.examples import Batch, Examples
-from retia.metrics.totals import Counts
-from retia.nets.wiring import Value
+from retia.metrics.tally import Tally
+from retia.nets.wiring import Node, Value
 from retia.training.frozen import resting
+from retia.training.mixing import PATH
 from retia.training.step import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 COLUMN, ARRAY, KEY, ROWS = "column:", "array:", "key:", "rows"
-LOSS, GRADIENT, UPDATE, RIGHT, SUM = "loss", "gradient:", "update:", "right:", "sum:"
+LOSS, GRADIENT, UPDATE, FIGURE, SUM = "loss", "gradient:", "update:", "figure:", "sum:"
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,19 @@ class Job:
     Attributes:
         step: what is done.
         examples: how packed columns become a batch.
-        decisions: how many a batch of a size has, by port; known when it was recorded.
+        counts: what the metrics' sums of a batch are of, by its size; known when it was recorded.
         terms: of the loss in judging, the weight of each and how many positions a batch has.
     """
 
     step: Step
     examples: Examples
-    decisions: dict[tuple[str, int], int] = field(default_factory=dict)
+    counts: dict[int, dict[str, int]] = field(default_factory=dict)
     terms: list[tuple[float, int]] = field(default_factory=list)
 
     def draws(self) -> tuple[str, ...]:
-        """Paths of the layers that may draw random numbers."""
-        return tuple(n.path for n in self.step.net.wiring.nodes if asks(type(n.layer)))
+        """Paths of the layers that may draw random numbers, and of the mixing of examples."""
+        layers = tuple(n.path for n in self.step.net.wiring.nodes if asks(type(n.layer)))
+        return layers if self.step.mix is None else (*layers, PATH)
 
     def inputs(
         self, columns: Mapping[str, Tensor], arrays: Mapping[str, Tensor], rows: Tensor
@@ -64,30 +67,29 @@ class Job:
         return self.inputs(columns, arrays, rows.to(device))
 
     def __call__(self, **given: Tensor) -> dict[str, Tensor]:
-        """The step: loss before it, gradients, updates, right decisions."""
+        """The step: loss before it, gradients, updates, sums of metrics."""
         batch = self.examples.arrive(_named(given, COLUMN), given[ROWS])
         keys = {path: (key[0], key[1]) for path, key in _named(given, KEY).items()}
-        pull = self.step.pull(_named(given, ARRAY), batch, 0, keys)
-        counts = Counts(self.step.objective).found(pull.values, batch)
-        self.decisions.update({(port, len(batch)): every for port, (_, every) in counts.items()})
+        pull = self.step.pull(_named(given, ARRAY), batch, 0, keys=keys)
+        sums, self.counts[len(batch)] = Tally(self.step.objective, self.step.gauges).found(pull.values, batch)
         return {
             LOSS: pull.loss,
             **{GRADIENT + path: tensor for path, tensor in pull.gradients.items()},
             **{UPDATE + path: tensor for path, tensor in pull.updates.items()},
-            **{RIGHT + port: right for port, (right, _) in counts.items()},
+            **{FIGURE + key: tensor for key, tensor in sums.items()},
         }
 
     def judged(self, **given: Tensor) -> dict[str, Tensor]:
-        """Judging a batch in inference behaviour: the sum of each term's losses, right decisions."""
+        """Judging a batch in inference behaviour: the sum of each term's losses, sums of metrics."""
         batch = self.examples.arrive(_named(given, COLUMN), given[ROWS])
         with torch.no_grad():
             values = self.judged_values(batch, _named(given, ARRAY))
             parts = self.step.objective.parts(values, batch.targets)
-            counts = Counts(self.step.objective).found(values, batch)
         self.terms[:] = [(weight, int(count)) for weight, _, count in parts]
-        self.decisions.update({(port, len(batch)): every for port, (_, every) in counts.items()})
+        tally = Tally(self.step.objective, self.step.gauges)
+        found, self.counts[len(batch)] = tally.found(values, batch)
         sums = {SUM + str(number): summed for number, (_, summed, _) in enumerate(parts)}
-        return sums | {RIGHT + port: right for port, (right, _) in counts.items()}
+        return sums | {FIGURE + key: tensor for key, tensor in found.items()}
 
     def judged_values(self, batch: Batch, arrays: Mapping[str, Tensor]) -> dict[Value, Tensor]:
         """What the objective reads, in inference behaviour."""
@@ -110,9 +112,15 @@ class Job:
             tape.constants[tape.inputs.pop(ARRAY + path).number] = arrays[path]
         return rewritten(rewritten(tape, FOLDING) if rest else tape, rules.TRAINING)
 
-    def key(self, path: str, count: int) -> tuple[int, int]:
+    def key(self, path: str, count: int, epoch: int | None) -> tuple[int, int]:
         """The key of a layer's draws in a step."""
-        return draws.halves(self.step.seed, count, path)
+        if self.step.mix is not None and path == PATH:
+            return self.step.mix.key(self.step.seed, count)
+        return draw_key(self._nodes[path], self.step.seed, count, epoch)
+
+    @cached_property
+    def _nodes(self) -> dict[str, Node]:
+        return {node.path: node for node in self.step.net.wiring.nodes}
 
 
 def _named(given: Mapping[str, Tensor], kind: str) -> dict[str, Any]:

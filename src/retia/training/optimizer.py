@@ -182,19 +182,22 @@ class Optimizer(Content, ABC):
         rates: Mapping[str, float] | None = None,
         *,
         factor: float = 1.0,
+        counts: Mapping[str, int] | None = None,
     ) -> None:
         """The same step on arrays and a state that nobody else reads.
 
         Args:
             rates: multipliers of the learning rate by path, where they are not 1.
             factor: of the learning rate of all, as a schedule answers it.
+            counts: how often each array was moved before, where that is not the state's count.
         """
-        by_rate: dict[float, list[str]] = {}
+        alike: dict[tuple[float, int], list[str]] = {}
         for path in gradients:
-            by_rate.setdefault((rates or {}).get(path, 1.0), []).append(path)
+            rate, count = (rates or {}).get(path, 1.0), (counts or {}).get(path, state.count)
+            alike.setdefault((rate, count), []).append(path)
         with torch.no_grad():
-            for rate, paths in by_rate.items():
+            for (rate, count), paths in alike.items():
                 slots = {name: [slot[path] for path in paths] for name, slot in state.slots.items()}
                 chosen, pulls = [arrays[path] for path in paths], [gradients[path] for path in paths]
-                self.move(Group(chosen, pulls, slots, state.count + 1, self.learning_rate * factor * rate))
+                self.move(Group(chosen, pulls, slots, count + 1, self.learning_rate * factor * rate))
         state.count += 1

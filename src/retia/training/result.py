@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from retia.errors import TrainingError
 from retia.metrics.figures import figure, save
 from retia.nets.net import Net
+from retia.sources.dataset import Data
+from retia.training import page, table
+from retia.training.records import Records
+from retia.training.report import figures_of, text_of
+from retia.training.symptoms import Verdict
+from retia.training.verdict import verdict
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,11 +29,18 @@ class Training:
         history: one dict an epoch: ``epoch`` (from 1), ``loss`` and ``accuracy`` (running means over the
             epoch's examples, in training behaviour), ``val_loss`` and ``val_accuracy`` (after the epoch, in
             inference behaviour), ``seconds`` (the whole epoch), ``rate``, ``examples_per_second``. Accuracy
-            stands there where the output is classes or booleans, ``val_`` where there is a validation part.
+            stands there where the output is classes or booleans, ``val_`` where there is a validation part;
+            so do other ``metrics``.
         best_epoch: from 1; 0 if no epoch was finished.
         why: the reason it stopped.
         seed: of everything random.
         settings: everything that was chosen, by the user or by default.
+        records: what the layers did, at the start and after epochs.
+        versions: of what it ran on.
+        seconds: that it took, until its last step.
+        parts: the examples that it learned from and was judged by.
+        loss: as it was given.
+        diverged: what became infinite or NaN, if something did.
     Example:
         >>> import retia as rt
         >>> run = rt.train(rt.Linear(1, input=1), ([[0.0], [1.0]], [[1.0], [3.0]]), epochs=2, progress=False)
@@ -41,6 +55,57 @@ class Training:
     why: str
     seed: int
     settings: Mapping[str, Any]
+    records: tuple[Records, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    parts: Mapping[str, Data] = field(default_factory=dict)
+    loss: Any = None
+    diverged: str = ""
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What the training tells: under-fitting, over-fitting from which epoch, or fine; and why."""
+        return verdict(self.history, self.records, diverged=self.diverged)
+
+    @cached_property
+    def figures(self) -> Mapping[str, Mapping[str, float]]:
+        """The figures of the net on every part, measured in inference behaviour when first asked for."""
+        return figures_of(self.net, self.parts, self.loss)
+
+    def report(self, path: str | os.PathLike[str] | None = None, *, test: Any = None) -> str:
+        """All that there is to tell: verdict, figures of every part, epochs, layers, settings, versions.
+
+        Args:
+            path: where to save it as one HTML file that asks no host for anything, if anywhere.
+            test: data that neither the training nor any choice has seen, to be measured too.
+        Returns:
+            The report as text, 80 characters wide.
+        Raises:
+            ArgumentError: the path does not end in .html.
+        Example:
+            >>> import retia as rt
+            >>> data = ([[0.0], [1.0]], [[1.0], [3.0]])
+            >>> run = rt.train(rt.Linear(1, input=1), data, epochs=2, progress=False)
+            >>> print(run.report().splitlines()[0])
+            Too short to tell: 2 epochs; 3 say something.
+        """
+        figures = dict(self.figures)
+        if test is not None:
+            figures |= figures_of(self.net, {"test": test}, self.loss)
+        if path is not None:
+            page.write(self, path, figures)
+        return text_of(self, figures)
+
+    def to_pandas(self) -> Any:
+        """The history as a frame of pandas, one row an epoch.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return table.frame(self.history)
+
+    def _repr_html_(self) -> str:
+        return page.fragment(self)
 
     def plot(self, path: str | os.PathLike[str] | None = None, ax: Any = None) -> Any:
         """Draw the curves of loss and accuracy, for training and validation.

@@ -66,7 +66,8 @@ class Stack:
         begin = time.perf_counter()
         self.whole = whole
         self._steps, self._numbers = steps, numbers
-        self._job = Job(steps[0], whole)
+        self._jobs = [Job(step, whole) for step in steps]
+        self._job = self._jobs[0]
         self.packed = resident(whole.feed, whole.device)
         if not self.packed:
             raise NotStackedError("the examples do not fit into memory")
@@ -75,17 +76,14 @@ class Stack:
         tapes = {size: self._tape(size, arrays[0]) for size in often}
         layouts = weight_layouts(tapes[max(often)])
         state = State({path: torch.stack([own[path] for own in arrays]) for path in arrays[0]}, Memory())
-        moved = {path: steps[0].paces.of[path] for path in steps[0].learned}
-        self._flat = flattened(
-            state, moved, {n.removeprefix(ARRAY): way for n, way in layouts.items()}, steps[0].optimizer
-        )
+        self._flat = flattened(state, steps[0], {n.removeprefix(ARRAY): way for n, way in layouts.items()})
         self.lanes = [
             Walking(step, part, _one_of(self._flat.state, number))
             for number, (step, part) in enumerate(zip(steps, parts, strict=True))
         ]
         first = tapes[max(often)]
         self._losses = zero(first.fact(first.outputs[LOSS]))
-        self._right: dict[str, Tensor] = {}
+        self._sums: dict[str, Tensor] = {}
         self._groups = [self._groups_of(number) for number in range(len(steps))]
         self._alike = len({step.optimizer.learning_rate for step in steps}) == 1
         self._stages = {size: _Stage(self, tape, size) for size, tape in tapes.items()}
@@ -102,24 +100,28 @@ class Stack:
         told = f"program of {len(self.lanes)} nets at once, planned in {time.perf_counter() - begin:.2f} s"
         for number, lane in enumerate(self.lanes):
             lane.told, lane.threads, lane.by_program = told, threads_for(work), True
-            lane.counts.right = {port: right[number] for port, right in self._right.items()}
+            lane.tally.sums = {key: summed[number] for key, summed in self._sums.items()}
 
     # Steps ----------------------------------------------------------------------------------------
 
-    def losses(self, rows: Sequence[Tensor], alive: Collection[int]) -> dict[int, float]:
+    def losses(
+        self, rows: Sequence[Tensor], alive: Collection[int], epoch: int, factors: Mapping[int, float]
+    ) -> dict[int, float]:
         """The losses of a batch for the nets that go on and have one, by number, before their step.
 
         Args:
             rows: for each net, of its own examples; none where its epoch is over.
             alive: the nets that go on.
+            epoch: that the batch belongs to.
+            factors: of the learning rates of those.
         """
         stage = self._stage(rows)
         if stage is None:  # these have moved as well
             there = [number for number in alive if len(rows[number])]
-            return {number: self._walked(self.lanes[number], rows[number]) for number in there}
+            return {n: self._walked(self.lanes[n], rows[n], epoch, factors[n]) for n in there}
         together = torch.stack([*rows])
         with torch.inference_mode():
-            stage.fill(together, self._numbers.gather(1, together))
+            stage.fill(together, self._numbers.gather(1, together), epoch)
             stage.run()
         found = self._losses.tolist()
         return {number: found[number] for number in alive}
@@ -129,42 +131,44 @@ class Stack:
         sizes = {len(own) for own in rows}
         return self._stages.get(sizes.pop()) if len(sizes) == 1 else None
 
-    def _walked(self, lane: Walking, rows: Tensor) -> float:
-        return lane.advance(lane.examples.feed.take(rows), rows)
+    def _walked(self, lane: Walking, rows: Tensor, epoch: int, factor: float) -> float:
+        return lane.advance(lane.examples.feed.take(rows), rows, epoch, factor)
 
-    def move(self, rows: Sequence[Tensor], alive: Collection[int]) -> None:
-        """Move all nets by what ``losses`` found in a batch."""
+    def move(self, rows: Sequence[Tensor], alive: Collection[int], factors: Mapping[int, float]) -> None:
+        """Move all nets by what ``losses`` found in a batch, whose other arguments it has."""
         if self._stage(rows) is None:
             return
         counts = {self.lanes[number].state.count for number in alive}
-        at_once = self._alike and len(counts) == 1
+        at_once = self._alike and len(counts) == 1 and len(set(factors.values())) == 1
         with torch.inference_mode():
             if at_once:
                 self._flat.state.memory.count = counts.pop()
-                self._flat.sweep(self._steps[0].optimizer)
-            for step, lane, groups in zip(self._steps, self.lanes, self._groups, strict=True):
+                self._flat.sweep(self._steps[0], next(iter(factors.values())))
+            for number, (step, lane) in enumerate(zip(self._steps, self.lanes, strict=True)):
                 lane.state.count += 1
                 lane.state.memory.count = lane.state.count
-                for group in [] if at_once else groups:
-                    group.count = lane.state.count
+                rate = step.optimizer.learning_rate * factors.get(number, 1.0)
+                for pace, group in [] if at_once else self._groups[number]:
+                    group.count, group.rate = lane.state.count, rate * pace
                     step.optimizer.sweep(group)
-                for port in lane.counts.right:
-                    every = self._job.decisions[port, len(rows[0])]
-                    lane.counts.all[port] = lane.counts.all.get(port, 0) + every
+                lane.tally.count(self._job.counts[len(rows[0])])
 
-    def _groups_of(self, number: int) -> list[Group]:
-        """What the optimizer of one net moves, in the stacks."""
+    def _groups_of(self, number: int) -> list[tuple[float, Group]]:
+        """What the optimizer of one net moves, in the stacks, with the multipliers of its rate."""
         step, state = self._steps[number], self.lanes[number].state
         by_rate: dict[float, list[str]] = defaultdict(list)
         for path in step.learned:
             by_rate[step.paces.of[path]].append(path)
         return [
-            Group(
-                [state.arrays[path] for path in paths],
-                [self._flat.gradients[path][number] for path in paths],
-                {name: [slot[path] for path in paths] for name, slot in state.memory.slots.items()},
-                0,
-                step.optimizer.learning_rate * rate,
+            (
+                rate,
+                Group(
+                    [state.arrays[path] for path in paths],
+                    [self._flat.gradients[path][number] for path in paths],
+                    {name: [slot[path] for path in paths] for name, slot in state.memory.slots.items()},
+                    0,
+                    0.0,
+                ),
             )
             for rate, paths in by_rate.items()
         ]
@@ -178,16 +182,16 @@ class Stack:
             return Target(self._flat.gradients[path], early=True)
         if name.startswith(UPDATE):
             return Target(self._flat.state.arrays[path])
-        return Target(self._right.setdefault(path, zero(fact)), adds=True)
+        return Target(self._sums.setdefault(path, zero(fact)), adds=True)
 
     def place(self, name: str, fact: Fact) -> Tensor:
         """The memory that an input of the program is read from."""
         return self._flat.state.arrays[name.removeprefix(ARRAY)] if name.startswith(ARRAY) else zero(fact)
 
-    def keys(self, path: str) -> Tensor:
+    def keys(self, path: str, epoch: int) -> Tensor:
         """The keys of a layer's draws in the next step, one for each net."""
-        pairs = zip(self._steps, self.lanes, strict=True)
-        return torch.tensor([Job(step, self.whole).key(path, lane.state.count) for step, lane in pairs])
+        pairs = zip(self._jobs, self.lanes, strict=True)
+        return torch.tensor([job.key(path, lane.state.count, epoch) for job, lane in pairs])
 
 
 def _one_of(state: State, number: int) -> State:
@@ -214,19 +218,20 @@ class _Stage:
         self._keys = [(name.removeprefix(KEY), places[name]) for name in used if name.startswith(KEY)]
         self._rows = places[ROWS] if ROWS in used else None
         few = torch.zeros(len(stack.lanes), size, dtype=torch.int64)
-        self.fill(few, few)
+        self.fill(few, few, 1)
         targets = {name: stack.target(name, tape.fact(ref)) for name, ref in tape.outputs.items()}
         self.run = Planner(tape, places, {}, targets).plan().run
         if captured_on(device):
             changed = [target.tensor for target in targets.values() if not target.early]
             self.run = captured(self.run, device, changed)
 
-    def fill(self, rows: Tensor, numbers: Tensor) -> None:
+    def fill(self, rows: Tensor, numbers: Tensor, epoch: int) -> None:
         """Bring a batch and the keys of its draws to where the program reads them.
 
         Args:
             rows: (nets, batch), as each net counts its examples.
             numbers: the same as the whole counts them.
+            epoch: that the batch belongs to.
         """
         flat = numbers.flatten().to(self._stack.whole.device)
         for whole, place in self._columns:
@@ -234,7 +239,7 @@ class _Stage:
         if self._rows is not None:
             self._rows.copy_(rows)
         for path, place in self._keys:
-            place.copy_(self._stack.keys(path))
+            place.copy_(self._stack.keys(path, epoch))
 
 
 def refused(tape: Tape) -> str:

@@ -66,13 +66,16 @@ class Stage:
         """The memory that an input of the program is read from."""
         return self._arrays[name.removeprefix(ARRAY)] if name.startswith(ARRAY) else zero(fact)
 
-    def fill(self, rows: Tensor, packed: Mapping[str, Tensor] | None, count: int) -> None:
+    def fill(
+        self, rows: Tensor, packed: Mapping[str, Tensor] | None, count: int, epoch: int | None = None
+    ) -> None:
         """Bring a batch and the keys of its draws to where the program reads them.
 
         Args:
             rows: of the batch, on the device.
             packed: its columns; None where the feed has all of them.
-            count: of the steps done.
+            count: of the batches before.
+            epoch: that the batch belongs to, where epochs are counted.
         """
         if packed is None and self._streams:
             packed = self._job.examples.feed.take(rows.cpu())
@@ -84,7 +87,7 @@ class Stage:
         if self._rows is not None:
             self._rows.copy_(rows)
         for path, place in self._keys:
-            place.copy_(torch.tensor(self._job.key(path, count)))
+            place.copy_(torch.tensor(self._job.key(path, count, epoch)))
 
 
 def resident(feed: Feed, device: torch.device) -> Mapping[str, Tensor]:

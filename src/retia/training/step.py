@@ -7,7 +7,7 @@ its first half alone. The loop uses the same code on a state of its own, in plac
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,11 +15,16 @@ from retia._torch import torch
 from retia.engine.walk import Run, walk_values
 from retia.errors import ArgumentError, ArraysError, did_you_mean
 from retia.metrics.examples import Batch
+from retia.metrics.gauges import Gauge
 from retia.metrics.objective import Objective, objective
 from retia.nets.net import Net, missing_arrays
 from retia.nets.wiring import Value
-from retia.training.optimizer import Memory, Optimizer
+from retia.training.mixing import PATH, Mixing
+from retia.training.motion import Motion
+from retia.training.optimizer import Again, Memory, Optimizer
 from retia.training.optimizers import read_optimizer
+from retia.training.penalties import Penalties
+from retia.training.precision import Precision, Scale
 from retia.training.rates import Rates, read_rates
 
 if TYPE_CHECKING:
@@ -32,24 +37,47 @@ class State:
 
     Attributes:
         arrays: all of the net's, by path.
-        memory: the optimizer's.
-        count: of the steps done, part of every random draw's key.
+        memory: the optimizer's; its count is of the steps that moved arrays.
+        count: of the batches seen, part of every random draw's key.
+        pending: gradients that wait for others to come to them, by path.
+        gathered: of how many batches they are.
+        average: the running averages of the arrays that move, by path; empty where none are kept.
+        scale: of the loss in fp16.
     """
 
     arrays: dict[str, Tensor]
     memory: Memory
     count: int = 0
+    pending: dict[str, Tensor] = field(default_factory=dict)
+    gathered: int = 0
+    average: dict[str, Tensor] = field(default_factory=dict)
+    scale: Scale = field(default_factory=Scale)
+
+    @property
+    def chosen(self) -> dict[str, Tensor]:
+        """The arrays as they are judged and answered: averages where they are kept."""
+        return {**self.arrays, **self.average} if self.average else self.arrays
 
     def clone(self) -> State:
         """The same state in memory of its own."""
-        arrays = {path: tensor.detach().clone() for path, tensor in self.arrays.items()}
-        return State(arrays, self.memory.clone(), self.count)
+        arrays, pending, average = (_copied(each) for each in (self.arrays, self.pending, self.average))
+        return State(
+            arrays, self.memory.clone(), self.count, pending, self.gathered, average, replace(self.scale)
+        )
+
+
+def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {path: tensor.detach().clone() for path, tensor in tensors.items()}
 
 
 class Pull(NamedTuple):
-    """What a batch says: its loss, and where it pulls the arrays."""
+    """What a batch says: its loss, and where it pulls the arrays.
+
+    ``loss`` is the objective's, ``total`` with the penalties: what the gradients are of.
+    """
 
     loss: Tensor
+    total: Tensor
     gradients: dict[str, Tensor]
     updates: dict[str, Tensor]
     values: dict[Value, Tensor]
@@ -65,6 +93,11 @@ class Step:
         optimizer: moves the arrays.
         seed: of dropout and other draws.
         rates: multipliers of the learning rate; those of all learned arrays are 1 when left out.
+        penalties: on large arrays.
+        motion: what is between gradients and optimizer.
+        mix: how examples are mixed.
+        precision: of the products.
+        gauges: the metrics that are counted beside.
     """
 
     net: Net
@@ -72,6 +105,11 @@ class Step:
     optimizer: Optimizer
     seed: int = 0
     rates: Rates | None = None
+    penalties: Penalties = field(default_factory=Penalties)
+    motion: Motion = field(default_factory=Motion)
+    mix: Mixing | None = None
+    precision: Precision = field(default_factory=Precision)
+    gauges: tuple[Gauge, ...] = ()
 
     @cached_property
     def paces(self) -> Rates:
@@ -95,7 +133,13 @@ class Step:
             raise ArraysError(
                 f"start: {missing[0]!r} is missing.{did_you_mean(missing[0], own)}", path=missing[0]
             )
-        return State(own, self.optimizer.start({path: own[path] for path in self.learned}))
+        learned = {path: own[path] for path in self.learned}
+        state = State(own, self.optimizer.start(learned))
+        if self.motion.accumulate > 1:
+            state.pending = {path: torch.zeros_like(tensor) for path, tensor in learned.items()}
+        if self.motion.ema is not None:
+            state.average = _copied(learned)
+        return state
 
     def __call__(
         self,
@@ -133,6 +177,8 @@ class Step:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch in training behaviour, and its derivative by every learned array.
 
+        Penalties pull too, but are not in the loss.
+
         Args:
             arrays: by path, or a state. inputs, targets, rows, lengths: as in a call of the step.
         """
@@ -144,7 +190,7 @@ class Step:
 
     def finish(self, state: State) -> Net:
         """The net with a state's arrays (copies of them, on the CPU)."""
-        return self.net.with_arrays({path: row_major(t) for path, t in state.arrays.items()})
+        return self.net.with_arrays({path: row_major(t) for path, t in state.chosen.items()})
 
     # What the loop uses ---------------------------------------------------------------------------
 
@@ -166,12 +212,15 @@ class Step:
         self.objective.check(made.targets)
         return made
 
-    def run(self, batch: Batch, count: int, keys: Mapping[str, Any] | None = None) -> Run:
+    def run(
+        self, batch: Batch, count: int, epoch: int | None = None, keys: Mapping[str, Any] | None = None
+    ) -> Run:
         """What a walk of a training step is for."""
         return Run(
             training=True,
             seed=self.seed,
             step=count,
+            epoch=epoch,
             rows=batch.rows,
             lengths=batch.lengths,
             inference=self.paces.still.__contains__,
@@ -183,32 +232,145 @@ class Step:
         arrays: Mapping[str, Tensor],
         batch: Batch,
         count: int,
+        epoch: int | None = None,
+        *,
         keys: Mapping[str, Any] | None = None,
+        scale: float = 1.0,
     ) -> Pull:
-        """Loss and gradients of a batch, with new running statistics, and the values that the loss read."""
-        leaves = {path: arrays[path].detach().requires_grad_() for path in self.learned}
-        run = self.run(batch, count, keys)
-        wanted = self.objective.wanted
-        with torch.enable_grad():
-            values = walk_values(self.net, batch.inputs, {**arrays, **leaves}, run, wanted, batch.given)
-            loss = self.objective(values, batch.targets, batch.lengths)
-            found = torch.autograd.grad(
-                loss, list(leaves.values()), allow_unused=True, materialize_grads=True
-            )
-        return Pull(loss.detach(), dict(zip(self.learned, found, strict=True)), run.updates, values)
+        """Loss and gradients of a batch, with new running statistics, and the values that the loss read.
 
-    def advance(self, state: State, batch: Batch) -> Pull:
-        """One step that changes the state in place."""
-        pull = self.pull(state.arrays, batch, state.count)
-        self.apply(state, pull)
+        Args:
+            count: of the batches before, part of the draws' keys.
+            epoch: that the batch belongs to, where epochs are counted.
+            keys: of the draws, where they come as tensors.
+            scale: by which the loss is multiplied before the derivative, and the gradients divided after it.
+        """
+        leaves = {path: arrays[path].detach().requires_grad_() for path in self.learned}
+        with torch.enable_grad():
+            loss, values, run = self._lowered({**arrays, **leaves}, batch, count, epoch, keys)
+            extra = self.penalties(leaves)
+            total = loss if extra is None else loss + extra
+            found = torch.autograd.grad(
+                total if scale == 1 else total * scale,
+                list(leaves.values()),
+                allow_unused=True,
+                materialize_grads=True,
+            )
+        if scale != 1:
+            found = tuple(torch._foreach_div(found, scale))
+        gradients = dict(zip(self.learned, found, strict=True))
+        return Pull(loss.detach(), total.detach(), gradients, run.updates, values)
+
+    def _lowered(
+        self,
+        arrays: Mapping[str, Tensor],
+        batch: Batch,
+        count: int,
+        epoch: int | None,
+        keys: Mapping[str, Any] | None,
+    ) -> tuple[Tensor, dict[Value, Tensor], Run]:
+        """The loss of a batch in training behaviour, the values that it read, and the run that gave them."""
+        run = self.run(batch, count, epoch, keys)
+        mixed = None
+        if self.mix is not None:
+            key = keys[PATH] if keys is not None else self.mix.key(self.seed, count)
+            mixed = self.mix.mixed(batch, key)
+            batch = mixed.batch
+        wanted = self.objective.wanted
+        with self.precision.active(next(iter(arrays.values())).device):
+            values = walk_values(self.net, batch.inputs, arrays, run, wanted, batch.given)
+        values = {value: self.precision.full(tensor) for value, tensor in values.items()}
+        if self.mix is not None and mixed is not None:
+            return self.mix.loss(self.objective, values, mixed), values, run
+        return self.objective(values, batch.targets, batch.lengths), values, run
+
+    def advance(
+        self, state: State, batch: Batch, epoch: int | None = None, *, factor: float = 1.0, last: bool = False
+    ) -> Pull:
+        """One step that changes the state in place; its arguments are those of ``apply``."""
+        pull = self.seen(state, batch, epoch)
+        self.apply(state, pull, factor=factor, last=last, again=self.again(state, batch, epoch))
         return pull
 
-    def apply(self, state: State, pull: Pull) -> None:
-        """Move a state's arrays by what a batch said, in place."""
-        self.optimizer.step_in_place(state.arrays, pull.gradients, state.memory, self.paces.of)
+    def seen(self, state: State, batch: Batch, epoch: int | None = None) -> Pull:
+        """What a batch says at a state."""
+        scale = state.scale.factor if self.precision.scales else 1.0
+        return self.pull(state.arrays, batch, state.count, epoch, scale=scale)
+
+    def again(self, state: State, batch: Batch, epoch: int | None = None) -> Again:
+        """The loss of a batch and its gradients at other arrays, for optimizers that ask more than once."""
+        count = state.count
+
+        def again(arrays: dict[str, Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
+            pull = self.pull({**state.arrays, **arrays}, batch, count, epoch)
+            return pull.total, pull.gradients
+
+        return again
+
+    def apply(
+        self,
+        state: State,
+        pull: Pull,
+        *,
+        factor: float = 1.0,
+        last: bool = False,
+        again: Again | None = None,
+    ) -> None:
+        """Move a state's arrays by what a batch said, in place.
+
+        Args:
+            factor: of the learning rate, as a schedule answers it.
+            last: whether gradients that wait are not to wait longer.
+            again: the loss at other arrays, for optimizers that ask for it.
+        """
         for path, tensor in pull.updates.items():
             state.arrays[path].copy_(tensor)  # where it stands: programs may hold that memory
         state.count += 1
+        gradients = self._gathered(state, pull.gradients, last)
+        if gradients is None:
+            return
+        motion = self.motion
+        if motion.clip_norm is not None or motion.clip_value is not None:
+            gradients = dict(zip(gradients, motion.clipped([*gradients.values()]), strict=True))
+        self._move(state, gradients, factor, again)
+        if motion.ema is not None:
+            arrays = [state.arrays[path] for path in state.average]
+            motion.average([*state.average.values()], arrays, state.memory.count)
+
+    def _gathered(
+        self, state: State, gradients: Mapping[str, Tensor], last: bool
+    ) -> Mapping[str, Tensor] | None:
+        """The gradients that a step is made of; None where there is none yet, or they overflowed."""
+        if self.precision.scales:
+            finite = all(bool(each.isfinite().all()) for each in gradients.values())
+            state.scale.learn(finite)
+            if not finite:
+                return None
+        if self.motion.accumulate == 1:
+            return gradients
+        state.gathered += 1
+        pending = [state.pending[path] for path in gradients]
+        if not self.motion.gather(pending, [*gradients.values()], state.gathered, last):
+            return None
+        found = {path: tensor.clone() for path, tensor in zip(gradients, pending, strict=True)}
+        torch._foreach_zero_(pending)
+        state.gathered = 0
+        return found
+
+    def _move(
+        self, state: State, gradients: Mapping[str, Tensor], factor: float, again: Again | None
+    ) -> None:
+        if self.optimizer.closure:
+            assert again is not None, "the loop asks for the loss again"
+            learned = {path: state.arrays[path] for path in self.learned}
+            moved, state.memory = self.optimizer.step_by(learned, again, state.memory, factor=factor)
+            for path, tensor in moved.items():
+                state.arrays[path].copy_(tensor)
+            return
+        motion, memory = self.motion, state.memory
+        own = {path: each for path, each in gradients.items() if motion.moves(path, memory.count)}
+        counts = {path: motion.moved(path, memory.count) for path in own} if motion.turns else None
+        self.optimizer.step_in_place(state.arrays, own, memory, self.paces.of, factor=factor, counts=counts)
 
 
 def row_major(array: Tensor) -> Tensor:

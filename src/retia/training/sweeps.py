@@ -20,10 +20,10 @@ from retia.sources.order import check_seed
 from retia.sources.reading import data as read_data
 from retia.training.direction import better_of
 from retia.training.interrupt import INTERRUPTED
-from retia.training.loop import train
 from retia.training.parting import judged_apart
 from retia.training.progress import Progress
 from retia.training.ranges import Choice, drawn, grid, read_over
+from retia.training.start import train
 from retia.training.swept import Sweep, Trial, in_order
 from retia.training.tries import OWN, Tries
 

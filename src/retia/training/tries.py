@@ -11,12 +11,12 @@ from retia.nets.settings import make
 from retia.sources.dataset import Data
 from retia.training import table
 from retia.training.interrupt import INTERRUPTED
-from retia.training.loop import train
 from retia.training.optimizer import Optimizer
 from retia.training.optimizers import read_optimizer
 from retia.training.progress import Progress
 from retia.training.ranges import Choice
 from retia.training.result import Training
+from retia.training.start import train
 from retia.training.swept import Trial
 
 Try: TypeAlias = "tuple[int, dict[str, Choice]]"
