@@ -78,6 +78,31 @@ def seeds(turns: Turns, net: str, count: int, epochs: int, examples: int, **_: A
     return {"test": float(np.mean([rt.measure(run.last, every.test).accuracy for run in runs]))}
 
 
+def folds(
+    turns: Turns, net: str, count: int, epochs: int, examples: int, alone: bool = False, **_: Any
+) -> dict[str, float]:
+    """A whole cross-validation a turn: in one call, or one fold after another."""
+    data = rt.data("mnist").train.take(examples).shuffle(0)
+    begun = build(workloads.NETS[net])
+    how: dict[str, Any] = {
+        "validation": 0, "epochs": epochs, "batch_size": workloads.BATCH,
+        "optimizer": rt.Adam(workloads.RATE), "progress": False,
+    }  # fmt: skip
+    places = np.arange(len(data))
+    found = 0.0
+    while turns.go() is not None:
+        if alone:
+            each = []
+            for fold in range(count):
+                run = rt.train(begun, data[places[places % count != fold]], **how)
+                each.append(rt.measure(run.last, data[places[places % count == fold]]).accuracy)
+            found = float(np.mean(each))
+        else:
+            found = rt.cross_validate(begun, data, count, **how).mean["accuracy"]
+        turns.done()
+    return {"test": found}
+
+
 def peak(turns: Turns, folder: str, net: str, examples: int, epochs: int, **_: Any) -> None:
     """Bytes of a training above those of the imported packages and the loaded data."""
     x, y = workloads.digits(folder, count=examples)
