@@ -39,8 +39,8 @@ text = f"""# Ten layers of sigmoids
 
 The derivative of a sigmoid is at most 1/4. Going back from the loss, the gradient is multiplied by it in
 every layer, so in a deep net next to nothing of it arrives at the first layers. ReLU's derivative is 1 for
-every unit that fires. `examples/vanishing.py` made this page: two nets of ten hidden layers of 100 units, one with
-`rt.Sigmoid()` and one with `rt.ReLU()`, each trained for five epochs on 10,000 digits with
+every unit that fires. `examples/vanishing.py` made this page: two nets of ten hidden layers of 100 units, one
+with `rt.Sigmoid()` and one with `rt.ReLU()`, each trained for five epochs on 10,000 digits with
 `optimizer=rt.SGD(0.1)` and seed 0.
 
 The norm of the loss's derivative by the weights of every layer, from `run.records`:

@@ -125,9 +125,9 @@ def _vanishing(records: Sequence[Records]) -> Verdict | None:
     evidence = [
         f"gradient {_gradient(greatest):.2g} at {_named(greatest)}, {_gradient(first):.2g} at {_named(first)}"
     ]
-    evidence += (
-        [f"in an epoch {_named(first)} moves by {first.update:.1g} of its size"] if first.update else []
-    )
+    if first.update:
+        since = f"from epoch {records[-2].epoch} to {records[-1].epoch}"
+        evidence += [f"{since} {_named(first)} moved by {first.update:.1g} of its size"]
     advice = (
         "rt.ReLU() in place of Sigmoid or Tanh",
         "rt.BatchNorm() or rt.LayerNorm() between the layers",
