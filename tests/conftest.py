@@ -36,6 +36,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in left_out]
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Values are called by their expressions; what has an address in its name is called by its place."""
+    if isinstance(val, str | bytes | int | float | complex | type) or val is None or " at 0x" in repr(val):
+        return None
+    return repr(val)
+
+
 @pytest.fixture(scope="session")
 def full(request: pytest.FixtureRequest) -> bool:
     """Whether this is the run with the full counts."""

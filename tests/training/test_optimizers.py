@@ -95,7 +95,7 @@ def same(ours, theirs):
     return ours.keys() == theirs.keys() and all(torch.equal(ours[p], theirs[p]) for p in ours)
 
 
-@pytest.mark.parametrize(("ours", "theirs"), PAIRS, ids=repr)
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
 def test_every_step_is_that_of_torch_optim_to_the_bit(ours, theirs):
     start, pulls = arrays_and_gradients()
     arrays, state = start, ours.start(start)
@@ -114,7 +114,7 @@ def test_nadam_is_pytorchs_also_when_its_product_of_momenta_has_died_away():
     assert same(arrays, expected)
 
 
-@pytest.mark.parametrize(("ours", "theirs"), PAIRS[::3], ids=repr)
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS[::3])
 def test_a_factor_is_a_schedule_of_torch_optim(ours, theirs):
     start, pulls = arrays_and_gradients()
 
@@ -153,7 +153,6 @@ def signs_of_numpy(optimizer, w, pulls):
         SignSGD(0.01, weight_decay=0.1),
         SignSGD(0.01, momentum=0.9, weight_decay=0.1),
     ],
-    ids=repr,
 )
 def test_what_torch_optim_does_not_have_is_its_formula_in_double_precision(optimizer, steps):
     start, pulls = arrays_and_gradients(steps)
@@ -194,7 +193,7 @@ def test_a_step_in_place_is_the_same_step(kind):
     assert all(torch.equal(arrays[p], own[p]) for p in arrays)
 
 
-@pytest.mark.parametrize(("ours", "_"), PAIRS[1::2], ids=repr)
+@pytest.mark.parametrize(("ours", "_"), PAIRS[1::2])
 def test_a_state_that_was_kept_goes_on_to_the_bit(ours, _):
     start, pulls = arrays_and_gradients()
     arrays, state = start, ours.start(start)
@@ -208,7 +207,7 @@ def test_a_state_that_was_kept_goes_on_to_the_bit(ours, _):
     assert same(kept, arrays)
 
 
-@pytest.mark.parametrize("ours", [pair[0] for pair in PAIRS] + [Lion(), SignSGD(momentum=0.9)], ids=repr)
+@pytest.mark.parametrize("ours", [pair[0] for pair in PAIRS] + [Lion(), SignSGD(momentum=0.9)])
 def test_a_sweep_of_flat_memory_is_a_step_of_groups(ours):
     start, pulls = arrays_and_gradients()
     rates = {"w": 1.0, "b": 0.5, "kernel": 1.0}

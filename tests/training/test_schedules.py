@@ -84,7 +84,7 @@ BY_STEP = [
 ]
 
 
-@pytest.mark.parametrize(("ours", "theirs"), BY_STEP, ids=repr)
+@pytest.mark.parametrize(("ours", "theirs"), BY_STEP)
 def test_every_step_has_the_rate_of_torch(ours, theirs):
     for step, expected in enumerate(factors_of_torch(theirs, 100)):
         assert ours.factor(Moment(step, 100)) == pytest.approx(expected, rel=1e-9, abs=1e-15), step
@@ -99,7 +99,6 @@ def test_every_step_has_the_rate_of_torch(ours, theirs):
         (StepDecay(100, 0.5, per="step"), lambda k: 2.0 ** -(k // 100)),
         (Warmup(100), lambda k: min((k + 1) / 101, 1)),
     ],
-    ids=repr,
 )
 def test_no_error_gathers_over_a_long_run(ours, formula):
     for step in range(1000):
@@ -120,7 +119,7 @@ BY_EPOCH = [
 ]
 
 
-@pytest.mark.parametrize(("ours", "theirs"), BY_EPOCH, ids=repr)
+@pytest.mark.parametrize(("ours", "theirs"), BY_EPOCH)
 def test_every_epoch_has_the_rate_of_torch(ours, theirs):
     for epoch, expected in enumerate(factors_of_torch(theirs, 20)):
         for step in range(3):
@@ -211,7 +210,7 @@ def test_a_warm_up_waits_with_what_comes_after_it():
     assert after.needs() == ("loss",)
 
 
-@pytest.mark.parametrize("ours", [pair[0] for pair in BY_STEP + BY_EPOCH], ids=repr)
+@pytest.mark.parametrize("ours", [pair[0] for pair in BY_STEP + BY_EPOCH])
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_factors_are_numbers_in_every_moment_also_past_the_end(ours, steps):
     for step in range(3 * steps):

@@ -80,8 +80,8 @@ def with_kept(ready: Prepared, step: Step, epochs: int, cache: bool | str) -> Pr
     if not step.paces.frozen:
         return ready
     frozen = f"{len(step.paces.frozen)} of {len(step.paces.of)} arrays"
-    if epochs == 0 or cache is False:
-        why = "no epochs" if epochs == 0 else "cache=False"
+    if epochs == 0 or cache is False or step.mix is not None:
+        why = "no epochs" if epochs == 0 else "cache=False" if cache is False else "examples are mixed"
         return replace(ready, frozen=f"{frozen}; nothing kept: {why}")
     keeper = Keeper(ready, step, epochs, cache)
     kept, told = keeper.kept()
