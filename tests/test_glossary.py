@@ -21,6 +21,7 @@ OWNERS = {"rt": rt, "net": rt.Net, "run": rt.Training, "Step": type(rt.step(rt.L
 TERMS = """
 batch cross-entropy dense features labels learning_rate logits loss neuron one-hot relu sigmoid softmax tensor
 layer convolutional Adam activation weights biases momentum RMSprop SGD gradient epochs batch_size optimizer
+early_stopping l2 augmentation cross-validation over-fitting under-fitting
 number_of_layers neurons_in_each_layer NAG Adagrad MSE backpropagation validation accuracy
 """
 

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ import retia as rt
 from retia.training.records import LayerRecord, Records
 from retia.training.trend import fall, noise, smooth, turns
 from retia.training.verdict import verdict
+from retia.zoo.small import dense
 
 Curve = Callable[[int], float]
 
@@ -290,6 +292,59 @@ def test_a_verdict_prints_its_evidence_and_advice() -> None:
         "  seen  validation loss 1.2\n"
         "  try   more epochs"
     )
+
+
+# Real trainings -----------------------------------------------------------------------------------
+
+
+def trained(net: rt.Net, examples: int, **how: Any) -> rt.Training:
+    """A short training on the first digits of MNIST, 500 others validating."""
+    digits = rt.data("mnist").train.take(examples + 500)
+    how = {"epochs": 5, "optimizer": rt.SGD(0.1), **how}
+    return rt.train(net, digits[:examples], validation=digits[examples:], progress=False, **how)
+
+
+def test_a_large_net_over_fits_1000_digits_and_says_from_which_epoch() -> None:
+    run = trained(dense([784, 512, 512, 10]), 1000, epochs=25, optimizer=rt.Adam(1e-3))
+    assert run.verdict.kind == "over-fitting"
+    assert run.verdict.epoch is not None
+    assert abs(run.verdict.epoch - run.best_epoch - 1) <= 1
+    assert run.report().startswith(f"Over-fitting from epoch {run.verdict.epoch}: ")
+
+
+def test_ten_layers_of_sigmoids_vanish_and_ten_of_relu_do_not() -> None:
+    deep = [784, *[50] * 10, 10]
+    sigmoids = trained(dense(deep, activation="sigmoid"), 3000)
+    assert sigmoids.verdict.kind == "vanishing"
+    assert sigmoids.verdict.path is not None
+    assert 3 <= int(sigmoids.verdict.path) <= 13
+    assert [each.kind for each in sigmoids.verdict.also] == ["not-learning"]
+    assert "vanishing" not in kinds(trained(dense(deep), 3000))
+
+
+def test_a_net_that_learns_as_it_should_raises_no_alarm() -> None:
+    assert kinds(trained(dense([784, 10]), 5000, epochs=8)) <= {"fine", "under-fitting"}
+
+
+def test_a_learning_rate_of_next_to_nothing_does_not_learn() -> None:
+    assert trained(dense([784, 20, 10]), 500, optimizer=rt.SGD(1e-9)).verdict.kind == "not-learning"
+
+
+def test_a_learning_rate_that_is_far_too_great_kills_units() -> None:
+    assert "dead-units" in kinds(trained(dense([784, 200, 60, 10]), 3000, optimizer=rt.Adam(0.1)))
+
+
+def test_a_training_that_diverged_tells_so() -> None:
+    x = [[float(number)] for number in range(200)]
+    with pytest.raises(rt.TrainingError) as error:
+        rt.train(rt.Linear(1), (x, x), optimizer=rt.SGD(1.0), epochs=40, progress=False)
+    run = error.value.run
+    assert isinstance(run, rt.Training)
+    assert (run.verdict.kind, run.verdict.evidence) == ("diverged", (error.value.message,))
+
+
+def kinds(run: rt.Training) -> set[str]:
+    return {run.verdict.kind, *(each.kind for each in run.verdict.also)}
 
 
 # Trends -------------------------------------------------------------------------------------------
