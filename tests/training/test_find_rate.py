@@ -117,7 +117,22 @@ def test_ctrl_c_ends_it_with_what_there_is(monkeypatch):
     assert len(found.losses) == 1
 
 
+def test_penalties_and_clipping_are_those_of_the_training():
+    x, y = line()
+    net = rt.Linear(1, input=1).init(seed=0)
+    how = {"steps": 10, "lowest": 0.1, "highest": 1.0, "batch_size": 70, "optimizer": rt.SGD()}
+    plain = rt.find_rate(net, (x, y), **how).losses
+    assert rt.find_rate(net, (x, y), clip_norm=1e-30, **how).losses == pytest.approx([plain[0]] * 10)
+    assert rt.find_rate(net, (x, y), l2=0.5, **how).losses[-1] > 1.5 * plain[-1]
+
+
 WRONG = {
+    "argument": (
+        {"clipnorm": 1.0},
+        "find_rate has no argument 'clipnorm'. Did you mean 'clip_norm'?\n  fix   of rt.train's it has: "
+        "batch_size, optimizer, loss, seed, device, rates, l1, l2, clip_norm, clip_value, accumulate, turns, "
+        "precision, mix",
+    ),
     "order": (
         {"lowest": 1.0, "highest": 0.1},
         "find_rate: lowest is above 0 and below highest; got 1 and 0.1.",

@@ -82,6 +82,13 @@ def test_the_best_comes_first_whichever_way_is_better():
     assert [t.number for t in turned.trials] == [t.number for t in lower.trials][::-1]
 
 
+def test_the_figure_may_be_any_metric():
+    found = rt.sweep(net(), numbers(), {"learning_rate": [1e-6, 0.1]}, by="f1_macro", **HOW)
+    assert (found.by, found.better) == ("val_f1_macro", "higher")
+    assert found.best_values == {"learning_rate": 0.1}
+    assert found.trials[0].figures["val_f1_macro"] > found.trials[1].figures["val_f1_macro"]
+
+
 def test_all_trials_are_judged_by_the_same_examples_and_the_test_part_is_not_touched():
     every = rt.data(numbers())
     data = rt.Data.of_parts({"train": every[:60], "validation": every[60:80], "test": every[80:]})
@@ -131,17 +138,14 @@ def test_when_nothing_works_the_best_says_why():
 
 
 def test_ctrl_c_gives_the_table_so_far():
-    steps = []
+    epochs = []
 
-    def press(output, target):
-        steps.append(len(target))
-        if len(steps) == 22:  # of the second trial, after its first epoch
+    def press(view):
+        epochs.append(view.epoch)
+        if len(epochs) == 5:  # the second trial's second
             signal.raise_signal(signal.SIGINT)
-        return ((output - target) ** 2).mean()
 
-    x, _ = numbers()
-    how = {"batch_size": 20, "engine": "walk", "loss": press, **HOW}
-    found = rt.sweep(rt.Linear(2, input=6), (x, x[:, :2]), {"learning_rate": [0.1, 0.01, 0.001]}, **how)
+    found = rt.sweep(net, numbers(), {"width": [2, 4, 8]}, callbacks=press, **HOW)
     assert found.why == "interrupted"
     assert sorted(trial.number for trial in found.trials) == [1, 2]
     assert {trial.run.why for trial in found.trials} == {"all 3 epochs done", "interrupted"}

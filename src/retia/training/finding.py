@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -12,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 from retia._late import numpy as np
 from retia.engine.devices import read_device
 from retia.engine.process import steady
-from retia.errors import ArgumentError, TrainingError
+from retia.errors import ArgumentError, TrainingError, did_you_mean
 from retia.metrics.figures import figure, save
 from retia.nets.net import Net
 from retia.nets.settings import make, real, whole
 from retia.sources.order import check_seed
 from retia.training import table
+from retia.training.how import How, read_how
 from retia.training.interrupt import Interrupt
 from retia.training.optimizer import Optimizer
 from retia.training.optimizers import read_optimizer
 from retia.training.prepare import Prepared, batches, prepare
-from retia.training.rates import read_rates
+from retia.training.start import train
 from retia.training.step import Step
 
 if TYPE_CHECKING:
@@ -34,6 +36,11 @@ KEPT = 0.9
 
 DIVERGED = 4.0
 """The test ends when the running mean is so many times its lowest value."""
+
+OF_STEPS = (
+    "rates", "l1", "l2", "clip_norm", "clip_value", "accumulate", "turns", "precision", "mix",
+)  # fmt: skip
+"""Arguments of ``train`` that change what a step does."""
 
 SPREAD = 0.03
 """Losses are smoothed over about this share of the steps to each side, for the curve and the suggestion."""
@@ -145,10 +152,10 @@ def find_rate(
     batch_size: int = 64,
     optimizer: Any = None,
     loss: Any = None,
-    rates: Mapping[str, float] | None = None,
     validation: Any = None,
     seed: int = 0,
     device: Any = None,
+    **how: Any,
 ) -> RateTest:
     """A learning-rate range test: train for some steps at ever larger rates, and watch the loss.
 
@@ -161,8 +168,10 @@ def find_rate(
         lowest: above 0, the learning rate of the first step.
         highest: above ``lowest``, that of the last. In between the rate grows by the same factor each step.
         steps: at least 10.
-        batch_size, loss, rates, validation, seed, device: as in ``rt.train``.
+        batch_size, loss, validation, seed, device: as in ``rt.train``.
         optimizer: as in ``rt.train``; its own learning rate does not matter.
+        how: what else changes a step, as in ``rt.train``: ``rates``, ``l1``, ``l2``, ``clip_norm``,
+            ``clip_value``, ``accumulate``, ``turns``, ``precision``, ``mix``.
     Returns:
         ``.suggestion``, ``.plot()``, ``.rates``, ``.losses``. Ctrl-C ends it with what there is.
     Raises:
@@ -191,14 +200,28 @@ def find_rate(
             got=chosen,
         )
     number = whole(10)("find_rate: steps", steps)
-    size = whole(1)("find_rate: batch_size", batch_size)
     drawn = check_seed(seed)
+    asked = _asked({"batch_size": batch_size, "loss": loss}, how)
     ready = prepare(net, data, validation, loss, drawn, read_device(device))
-    step = Step(ready.net, ready.objective, chosen, drawn, read_rates(ready.net, rates))
+    step = asked.step(ready, chosen, drawn)
     tried = [low * (high / low) ** (i / (number - 1)) for i in range(number)]
     with steady(), Interrupt() as stop:
-        losses, why = _losses(step, ready, tried, size, stop)
+        losses, why = _losses(step, ready, tried, asked.batch_size, stop)
     return RateTest(tuple(tried[: len(losses)]), tuple(losses), why)
+
+
+def _asked(own: Mapping[str, Any], how: Mapping[str, Any]) -> How:
+    """How steps are made; what is not said is as in ``train``."""
+    for name in how:
+        if name not in OF_STEPS:
+            raise ArgumentError(
+                f"find_rate has no argument {name!r}.{did_you_mean(name, OF_STEPS)}",
+                fix=f"of rt.train's it has: batch_size, optimizer, loss, seed, device, {', '.join(OF_STEPS)}",
+                got=name,
+            )
+    usual = {name: each.default for name, each in inspect.signature(train).parameters.items()}
+    known = {name: value for name, value in usual.items() if name in How.__dataclass_fields__}
+    return read_how({**known, **own, **how}, {})
 
 
 def with_rate(optimizer: Optimizer, rate: float) -> Optimizer:
@@ -221,12 +244,12 @@ def _losses(
     checked = ready.train.check_all()
     losses: list[float] = []
     mean, best = 0.0, math.inf
-    for rate, rows in zip(rates, _rows(ready, step.seed, size), strict=False):
+    for rate, (epoch, rows) in zip(rates, _rows(ready, step.seed, size), strict=False):
         batch = ready.train.batch(rows)
         if not checked:
             ready.train.check(batch)
         at_rate = replace(step, optimizer=with_rate(step.optimizer, rate))
-        loss = float(at_rate.advance(state, batch).loss)
+        loss = float(at_rate.advance(state, batch, epoch).loss)
         if not math.isfinite(loss) and not losses:
             raise TrainingError(f"find_rate: the loss of the first batch is {loss:g}.", got=loss)
         if not math.isfinite(loss):
@@ -242,7 +265,8 @@ def _losses(
     return losses, f"all {len(rates)} steps done"
 
 
-def _rows(ready: Prepared, seed: int, size: int) -> Iterator[Tensor]:
-    """The batches of one epoch after another."""
+def _rows(ready: Prepared, seed: int, size: int) -> Iterator[tuple[int, Tensor]]:
+    """The batches of one epoch after another, with its number."""
     for epoch in count(1):
-        yield from batches(ready, seed, epoch, size)
+        for rows in batches(ready, seed, epoch, size):
+            yield epoch, rows

@@ -29,6 +29,8 @@ from retia.training.tries import OWN, Tries
 
 FACTOR = 3
 """Of so many trials halving lets one go on, for so many times the epochs."""
+TOLD = ("loss", "accuracy")
+"""Figures that trainings tell by themselves."""
 DRAWN = 16
 """Trials, where their number is left out and there is no grid."""
 
@@ -66,7 +68,7 @@ def sweep(
             training from its first step, so that ``rt.train`` with the same settings gives it again.
         trials: at least 1, of random draws and halving; 16 when left out (for halving over lists, all).
         by: the figure that trials are compared by, of the validation part: ``"val_loss"``,
-            ``"val_accuracy"``, or one of ``metrics=``.
+            ``"val_accuracy"``, or another that ``metrics=`` knows (``"val_f1"``).
         better: ``"higher"`` or ``"lower"``, where the figure is a function of one's own.
         epochs: as in ``rt.train``; the most of them for halving.
         validation: as in ``rt.train``, but a fifth is held out where ``rt.train`` would hold out nothing.
@@ -96,6 +98,9 @@ def sweep(
     chosen, rounds = _planned(read, method, number, whole(1)("sweep: epochs", epochs), drawn_by)
     figure = by if by.startswith("val_") else f"val_{by}"
     way = choice("higher", "lower")("sweep: better", better) if better is not None else better_of(figure)
+    name = figure.removeprefix("val_")
+    if better is None and "metrics" not in how and name not in TOLD:
+        how["metrics"] = [name]
     learned, held_out = judged_apart("sweep", read_data(data), validation, drawn_by)
     of_net = {name: how.pop(name) for name in taken if name in how}
     made = partial(net, **of_net) if of_net and not isinstance(net, Net) else net
