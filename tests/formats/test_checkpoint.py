@@ -237,7 +237,7 @@ def test_kills_at_random_moments_lose_nothing_that_stood(tmp_path, full):
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout)
     assert report["faults"] == []
-    assert report["said"] > count / 4, "too few were written between two kills"
+    assert report["said"] >= count * 2 // 3, "too few were written between two kills"
     if full:
         assert report["halves"] > 0, "no kill came while a file was written"
 
