@@ -201,10 +201,10 @@ def test_a_grid_has_every_combination_in_order():
     assert told == [(a, b) for a in (1, 2) for b in "xyz"]
 
 
-@given(st.floats(1e-6, 1e3), st.floats(1.01, 1e4), st.booleans(), st.floats(0, 1, exclude_max=True))
-def test_draws_stay_in_their_range(low, factor, log, share):
+@given(st.floats(1e-6, 1e3), st.floats(1.01, 1e4), st.booleans(), st.integers(0, 10**6 - 1))
+def test_draws_stay_in_their_range(low, factor, log, millionths):
     between = rt.Between(low, low * factor, log=log)
-    assert low * (1 - 1e-5) <= between.draw(share) <= low * factor * (1 + 1e-5)
+    assert low * (1 - 1e-5) <= between.draw(millionths / 10**6) <= low * factor * (1 + 1e-5)
 
 
 @pytest.mark.parametrize("log", [False, True])
