@@ -210,20 +210,28 @@ def test_the_file_is_for_light_and_dark() -> None:
 
 
 def test_the_curves_take_their_ink_from_the_page() -> None:
-    drawn = curves_svg(Run())
+    drawn = curves_svg(Run(), "loss")
     assert drawn.startswith("<svg ")
-    assert 'aria-label="Curves of loss and accuracy"' in drawn
+    assert 'aria-label="Curves of loss"' in drawn
     assert {*re.findall(r"#[0-9a-f]{6}\b", drawn)} == {"#3b82d6", "#d9730d"}
     assert "currentColor" in drawn
-    assert curves_svg(Run()) == drawn
+    assert curves_svg(Run(), "loss") == drawn
     names = re.findall(r'\bid="([^"]+)"', drawn)
     assert len(names) == len({*names})
     assert {*re.findall(r'(?:href="#|url\(#)([^")]+)', drawn)} <= {*names}
 
 
+def test_every_metric_has_its_curves_and_no_name_stands_twice() -> None:
+    more = [{**entry, "top_3": 0.5, "val_top_3": 0.4} for entry in HISTORY]
+    text = page(Run(history=more), FIGURES)
+    assert re.findall(r'aria-label="Curves of (\w+)"', text) == ["loss", "accuracy", "top_3"]
+    names = re.findall(r'\bid="([^"]+)"', text)
+    assert len(names) == len({*names})
+
+
 def test_without_validation_there_is_one_curve_and_no_gap() -> None:
     alone = [{"epoch": entry["epoch"], "loss": entry["loss"], **TIMES} for entry in HISTORY]
-    drawn = curves_svg(Run(history=alone, best_epoch=0))
+    drawn = curves_svg(Run(history=alone, best_epoch=0), "loss")
     assert {*re.findall(r"#[0-9a-f]{6}\b", drawn)} == {"#3b82d6"}
 
 

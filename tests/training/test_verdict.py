@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 import pytest
 
 import retia as rt
+from retia.training import symptoms
+from retia.training import verdict as verdicts
 from retia.training.records import LayerRecord, Records
 from retia.training.trend import fall, noise, smooth, turns
 from retia.training.verdict import verdict
@@ -363,4 +367,9 @@ def test_trends_of_short_curves() -> None:
 
 
 def test_the_names_of_the_advice_are_there() -> None:
-    assert {"Dropout", "ReLU", "LeakyReLU", "GELU", "BatchNorm", "LayerNorm"} <= {*rt.__all__}
+    code = "".join(inspect.getsource(module) for module in (verdicts, symptoms))
+    named = {*re.findall(r"\brt\.(\w+)", code)} - {"train"}
+    assert len(named) > 8
+    assert named <= {*rt.__all__}
+    asked = {*re.findall(r'"(?:stop=rt\.\w+\(\w+=\d+\)|(\w+)=[\d.e-]+)', code)} - {""}
+    assert asked <= {*inspect.signature(rt.train).parameters}

@@ -15,7 +15,7 @@ from typing import Any
 
 from retia.errors import ArgumentError, MissingExtraError
 from retia.metrics.figures import figure
-from retia.training.report import Reported, Table, tables_of
+from retia.training.report import HIDDEN, Reported, Table, tables_of
 from retia.training.symptoms import Verdict
 
 INK, TRAINING, HELD = "#010203", "#3b82d6", "#d9730d"
@@ -138,28 +138,39 @@ def _escape(text: str) -> str:
 
 
 def _curves(run: Reported) -> str:
-    """The curves, or the word that they need matplotlib."""
+    """The curves side by side as far as they fit, or the word that they need matplotlib."""
     if not run.history:
         return ""
     try:
-        return f"<figure style='margin: 1.6rem 0 0'>{curves_svg(run)}</figure>"
+        drawn = [curves_svg(run, quantity) for quantity in quantities_of(run.history)]
     except MissingExtraError as error:
         return f'<p class="note">Curves: {_escape(error.message)} {_escape(error.fix or "")}</p>'
+    beside = "display: flex; flex-wrap: wrap; gap: 1rem; margin: 1.6rem 0 0"
+    return f'<div style="{beside}">{"".join(drawn)}</div>'
 
 
-def curves_svg(run: Reported) -> str:
-    """The curves of loss and accuracy with the gap between training and validation, as one ``<svg>``.
+def quantities_of(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What there are curves of: the loss, the accuracy, and every metric.
+
+    Example:
+        >>> quantities_of([{"epoch": 1, "loss": 0.5, "val_loss": 0.6, "top_3": 0.9, "seconds": 1.0}])
+        ['loss', 'top_3']
+    """
+    others = ("epoch", "seconds", *HIDDEN)
+    return [name for name in history[0] if name not in others and not name.startswith("val_")]
+
+
+def curves_svg(run: Reported, quantity: str) -> str:
+    """The curves of one figure of the history, with the gap between training and validation, as ``<svg>``.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    quantities = ["loss", *(["accuracy"] if "accuracy" in run.history[0] else [])]
-    drawn, places = figure(4.6 * len(quantities), 3.1, len(quantities))
-    for place, quantity in zip(places, quantities, strict=True):
-        _draw(place, run, quantity)
+    drawn, (place,) = figure(4.6, 3.1)
+    _draw(place, run, quantity)
     file = io.StringIO()
     drawn.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    return _inline(file.getvalue(), "Curves of " + " and ".join(quantities))
+    return _inline(file.getvalue(), quantity)
 
 
 def _draw(place: Any, run: Reported, quantity: str) -> None:
@@ -191,15 +202,13 @@ def _mark(place: Any, run: Reported) -> None:
         place.axvline(run.best_epoch, color=INK, alpha=0.5, linewidth=1, linestyle=":", label="best net")
 
 
-def _inline(svg: str, label: str) -> str:
+def _inline(svg: str, quantity: str) -> str:
     """An SVG file as an element of a page: no header, no metadata, names of its own, ink as the text."""
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
-    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.S).replace(INK, "currentColor")
-    names = {
-        name: f"c{number}" for number, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg)))
-    }
-    svg = re.sub(r'\bid="([^"]+)"', lambda found: f'id="{names[found[1]]}"', svg)
-    svg = re.sub(r'(href="#|url\(#)([^")]+)', lambda found: found[1] + names[found[2]], svg)
-    return svg.replace(
-        "<svg ", f'<svg role="img" aria-label="{html.escape(label)}" style="stroke-linejoin: round" ', 1
-    ).strip()
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg[svg.index("<svg") :], flags=re.S)
+    svg = svg.replace(INK, "currentColor")
+    found = dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))
+    names = {name: f"{html.escape(quantity)}-{number}" for number, name in enumerate(found)}
+    svg = re.sub(r'\bid="([^"]+)"', lambda match: f'id="{names[match[1]]}"', svg)
+    svg = re.sub(r'(href="#|url\(#)([^")]+)', lambda match: match[1] + names[match[2]], svg)
+    label = f'role="img" aria-label="Curves of {html.escape(quantity)}" style="stroke-linejoin: round"'
+    return svg.replace("<svg ", f"<svg {label} ", 1).strip()

@@ -127,7 +127,7 @@ def _vanishing(records: Sequence[Records]) -> Verdict | None:
     ]
     if first.update:
         since = f"from epoch {records[-2].epoch} to {records[-1].epoch}"
-        evidence += [f"{since} {_named(first)} moved by {first.update:.1g} of its size"]
+        evidence += [f"{_named(first)} moved by {first.update:.1g} of its size {since}"]
     advice = (
         "rt.ReLU() in place of Sigmoid or Tanh",
         "rt.BatchNorm() or rt.LayerNorm() between the layers",
