@@ -1,6 +1,5 @@
 """Retia, by its public names alone."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,8 +30,8 @@ def train(turns: Turns, net: str, rounds: int, examples: int, **_: Any) -> dict[
     """An epoch a turn, all of one call of ``rt.train``."""
     every = rt.data("mnist")
 
-    def after(entry: Mapping[str, Any]) -> str | None:
-        turns.done(loss=entry["loss"], accuracy=entry["accuracy"])
+    def after(view: Any) -> str | None:
+        turns.done(loss=view.entry["loss"], accuracy=view.entry["accuracy"])
         return None if turns.go() is not None else "stop"
 
     begun = build(workloads.NETS[net]).init(seed=0)
@@ -40,7 +39,7 @@ def train(turns: Turns, net: str, rounds: int, examples: int, **_: Any) -> dict[
     run = rt.train(
         begun, every.train.take(examples), validation=0, epochs=rounds + 1,
         batch_size=workloads.BATCH, optimizer=rt.Adam(workloads.RATE), progress=False,
-        on_epoch=after,
+        callbacks=after,
     )  # fmt: skip
     return {"test": rt.measure(run.last, every.test).accuracy}
 

@@ -11,5 +11,5 @@ net = rt.Chain(
 digits = rt.data("mnist").train.take(int(os.environ["BENCH_EXAMPLES"]))
 rt.train(
     net, digits, validation=0, epochs=1, batch_size=128, progress=False,
-    on_epoch=lambda entry: print("epoch 1", entry["loss"], entry["accuracy"], flush=True),
+    callbacks=lambda view: print("epoch 1", view.entry["loss"], view.entry["accuracy"], flush=True),
 )  # fmt: skip

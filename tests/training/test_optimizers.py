@@ -4,11 +4,15 @@ import subprocess
 import sys
 
 import numpy as np
+from dataclasses import dataclass, field
+
 import pytest
 import torch
 
 import retia as rt
 from retia.training.flat import flattened
+from retia.training.motion import Motion
+from retia.training.rates import Rates
 from retia.training.optimizer import Memory
 from retia.training.optimizers import (
     LBFGS,
@@ -207,17 +211,32 @@ def test_a_state_that_was_kept_goes_on_to_the_bit(ours, _):
     assert same(kept, arrays)
 
 
+@dataclass
+class Stepped:
+    """What flat memory asks of a step."""
+
+    optimizer: object
+    paces: Rates
+    motion: Motion = field(default_factory=Motion)
+
+    @property
+    def learned(self):
+        """Paths of the arrays that move."""
+        return self.paces.moved
+
+
 @pytest.mark.parametrize("ours", [pair[0] for pair in PAIRS] + [Lion(), SignSGD(momentum=0.9)])
 def test_a_sweep_of_flat_memory_is_a_step_of_groups(ours):
     start, pulls = arrays_and_gradients()
     rates = {"w": 1.0, "b": 0.5, "kernel": 1.0}
-    flat = flattened(State(dict(start), Memory()), rates, {"w": (1, 23)}, ours)
+    step = Stepped(ours, Rates(rates))
+    flat = flattened(State(dict(start), Memory()), step, {"w": (1, 23)})
     assert len(flat.stretches) == 2
     own, state = {p: t.clone() for p, t in start.items()}, ours.start(start)
     for pull in pulls:
         for path, gradient in pull.items():
             flat.gradients[path].copy_(gradient)
-        flat.sweep(ours)
+        flat.sweep(step)
         ours.step_in_place(own, pull, state, rates)
     assert flat.state.memory.count == state.count == 20
     for path, array in own.items():

@@ -13,6 +13,7 @@ from retia.training import runner
 from retia.training.job import Job
 from retia.training.prepare import prepare
 from retia.training.rates import read_rates
+from retia.metrics.tally import read_metrics
 from retia.training.runner import Flowing, Walking
 from retia.training.step import Step
 
@@ -60,7 +61,8 @@ NETS = {
 def runners(name, optimizer, size=16, seed=3, rates=None):
     net, data = NETS[name]
     ready = prepare(net, data(), 0, None, seed, torch.device("cpu"))
-    step = Step(ready.net, ready.objective, optimizer, seed, read_rates(ready.net, rates))
+    gauges = tuple(read_metrics(ready.net, ready.objective))
+    step = Step(ready.net, ready.objective, optimizer, seed, read_rates(ready.net, rates), gauges=gauges)
     walking = Walking(step, ready.train, step.start())
     flowing = Flowing(step, ready.train, ready.net.arrays, {size: 1000, 6: 1000})
     return walking, flowing
@@ -101,8 +103,8 @@ def test_twenty_steps_of_a_program_are_those_of_the_walk(name, optimizer, most):
     for slot, arrays in walking.state.memory.slots.items():
         for path, theirs in arrays.items():
             assert relative(flowing.state.memory.slots[slot][path], theirs) < 10 * most, (slot, path)
-    if walking.counts.right:
-        assert walking.counts.shares() == pytest.approx(flowing.counts.shares(), abs=0.02)
+    if walking.tally.sums:
+        assert walking.tally.figures() == pytest.approx(flowing.tally.figures(), abs=0.02)
 
 
 def history(engine, data=None, net="convolutions", **how):
@@ -198,7 +200,7 @@ def test_the_keys_of_draws_are_inputs_of_the_job():
     state = step.start()
     inputs = job.inputs(ready.train.feed.take(rows), state.arrays, rows)
     path = next(node.path for node in step.net.wiring.nodes if isinstance(node.layer, rt.Dropout))
-    inputs[f"key:{path}"] = torch.tensor(job.key(path, 41))
+    inputs[f"key:{path}"] = torch.tensor(job.key(path, 41, 1))
     found = job(**inputs)
     expected = step.pull(state.arrays, ready.train.batch(rows), 41)
     assert torch.equal(found["loss"], expected.loss)
@@ -215,7 +217,7 @@ def test_losses_may_be_read_many_at_once():
         each.epoch(batches(23), lambda rows, loss, told=told: told.append((len(rows), loss)))
         seen.append(told)
     assert seen[0] == seen[1]
-    assert near.counts.shares() == far.counts.shares()
+    assert near.tally.figures() == far.tally.figures()
 
 
 @pytest.mark.full

@@ -42,12 +42,14 @@ class View:
         entry: the last of them; None before.
         net: the net as it is now, made when it is asked for.
         state: the arrays and the optimizer's memory as they are now, copied when they are asked for.
+        seed: of the training, where several are done.
     """
 
     epoch: int
     step: int
     steps: int
     loss: float | None = None
+    seed: int = 0
     entries: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     make_net: Callable[[], Net] | None = field(default=None, repr=False)
     copy_state: Callable[[], State] | None = field(default=None, repr=False)

@@ -227,8 +227,10 @@ def _large(net: Net, batch: Batch) -> Iterator[Finding]:
 def _far_targets(examples: Examples, batch: Batch) -> Iterator[Finding]:
     terms = {term.port: term.loss for term in examples.objective.terms}
     for port, loss in terms.items():
-        target = batch.targets[port]
-        if not target.is_floating_point() or not isinstance(loss, Loss) or loss.name not in ERRORS:
+        target = batch.targets.get(port)
+        if target is None or not target.is_floating_point():
+            continue
+        if not isinstance(loss, Loss) or loss.name not in ERRORS:
             continue
         values = target.cpu().double()
         mean, deviation = float(values.mean()), float(values.std(correction=0))

@@ -260,7 +260,7 @@ class Loop:
         steps = len(self.steps) * self.how.epochs
         done = (max(course.epoch, 1) - 1) * len(self.steps) + course.batch
         view = View(
-            course.epoch, done, steps, loss, course.history,
+            course.epoch, done, steps, loss, self.step.seed, course.history,
             lambda: self.step.finish(self.state), self.state.clone,
         )  # fmt: skip
         return self.how.callbacks.call(moment, view)

@@ -223,8 +223,9 @@ def _alone(
         refuse_idle(step)
     how.stops(prepared, step)
     with steady(), Progress(how.progress, how.epochs, len(prepared.train)) as shown:
-        for finding in quick_warnings(prepared, step, batch_size=how.batch_size, given=net, data=data):
-            shown.note(str(finding))
+        if how.progress is not False:
+            for finding in quick_warnings(prepared, step, batch_size=how.batch_size, given=net, data=data):
+                shown.note(str(finding))
         prepared = with_kept(prepared, step, how.epochs, how.cache)
         if step.paces.frozen:
             shown.note(f"frozen: {prepared.frozen}")
