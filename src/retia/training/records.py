@@ -32,7 +32,7 @@ LEAST = 32
 ROOM = 2**26
 """Numbers that a probe's activations may have, at most: a quarter of a GiB."""
 
-MOMENTS = 20
+MOMENTS = 10
 """So often, at most, is a training of many epochs looked at after its start."""
 
 ENDS: dict[type, tuple[float, float]] = {
@@ -196,11 +196,11 @@ class Recorder:
 
 
 def is_moment(epoch: int, epochs: int) -> bool:
-    """Whether the layers are looked at after an epoch: after each of few, else 20 times in all.
+    """Whether the layers are looked at after an epoch: after each of few, else ten times in all.
 
     Example:
         >>> [epoch for epoch in range(61) if is_moment(epoch, 60)][:5]
-        [0, 1, 3, 6, 9]
+        [0, 1, 6, 12, 18]
     """
     return epoch < 2 or epoch == epochs or epoch % math.ceil(epochs / MOMENTS) == 0
 
