@@ -173,6 +173,20 @@ def test_figures_are_measured_again_on_every_part() -> None:
         assert figures[name]["examples"] == len(part)
 
 
+def test_a_training_reports_itself_with_the_test_part_only_if_it_is_named(tmp_path: Path) -> None:
+    digits = rt.data("mnist").train.take(300)
+    run = rt.train(dense([784, 10]), digits[:200], validation=digits[200:250], epochs=3, progress=False)
+    heads = re.search(r"measured in inference behaviour\n +(.*)", run.report())
+    assert heads is not None
+    assert heads[1].split() == ["training", "validation"]
+    text = run.report(tmp_path / "run.html", test=digits[250:])
+    assert re.search(r"^ +training +validation +test$", text, re.M)
+    assert max(map(len, text.splitlines())) <= 80
+    words = Page((tmp_path / "run.html").read_text(encoding="utf8")).words
+    assert {"test", run.verdict.text, run.why} <= {*words} | {word.split(";")[0] for word in words}
+    assert run.verdict.text in Page(run._repr_html_()).words
+
+
 def test_the_file_asks_no_host_and_runs_nothing(tmp_path: Path) -> None:
     write(Run(), tmp_path / "run.html", FIGURES)
     text = (tmp_path / "run.html").read_text(encoding="utf8")

@@ -168,6 +168,13 @@ def test_training_loss_with_a_penalty_above_chance_is_judged_by_validation() -> 
     assert told.kind != "not-learning"
 
 
+def test_a_loss_on_its_way_down_to_chance_is_learning() -> None:
+    falling = decay(50.0, 2.3, 4)
+    assert verdict(history(6, falling, falling), [moment(0, loss=60.0)]).kind == "under-fitting"
+    rested = decay(50.0, 2.3, 1)
+    assert verdict(history(20, rested, rested), [moment(0, loss=60.0)]).kind == "not-learning"
+
+
 def test_where_chance_is_unknown_the_start_counts() -> None:
     entries = history(6, lambda _: 5.0, lambda _: 5.0)
     assert verdict(entries, [moment(0, loss=5.0, chance=None)]).kind == "not-learning"

@@ -215,7 +215,7 @@ def probe_size(net: Net, examples: int) -> int:
     """
     shapes = [net.solution.shape(value) or () for node in net.wiring.nodes for value in node.outputs]
     each = sum(math.prod(size for size in shape if isinstance(size, int)) for shape in shapes)
-    return max(1, min(PROBED, max(examples // 8, LEAST), examples, ROOM // max(each, 1)))
+    return min(examples, max(2, min(PROBED, max(examples // 8, LEAST), ROOM // max(each, 1))))
 
 
 # Which layers -------------------------------------------------------------------------------------

@@ -182,7 +182,7 @@ def _blown(curves: Curves) -> Verdict | None:
 
 def _not_learning(curves: Curves) -> Verdict | None:
     """Both losses no better than the best constant answer; where that is unknown, than at the start."""
-    if len(curves.loss) < 2:
+    if len(curves.loss) < ENOUGH or fall(curves.loss) >= FALLING:
         return None
     bar, what = (curves.chance, "chance") if curves.chance is not None else (curves.start, "at the start")
     end = curves.loss[-1]
