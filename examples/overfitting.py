@@ -108,9 +108,9 @@ What the first plain training says of itself (`print(run.verdict)`):
 
 {clean}
 
-Augmentation raises the accuracy by far, dropout by little more than the seeds differ. L2 and early stopping do
-not raise it, here: a net of this kind goes on to get a little better at new digits while it learns the old ones
-by heart, and what over-fits is how sure it is. Early stopping brings that down, as the test loss shows.
+Augmentation raises the accuracy by far, dropout by little more than the seeds differ. L2 and early stopping
+do not raise it, here: a net of this kind goes on to get a little better at new digits while it learns the old
+ones by heart, and what over-fits is how sure it is. Early stopping brings that down, as the test loss shows.
 
 ## When a fifth of the labels is wrong
 
