@@ -2,17 +2,15 @@
 
 import subprocess
 import sys
-
-import numpy as np
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 import torch
 
 import retia as rt
 from retia.training.flat import flattened
 from retia.training.motion import Motion
-from retia.training.rates import Rates
 from retia.training.optimizer import Memory
 from retia.training.optimizers import (
     LBFGS,
@@ -25,6 +23,7 @@ from retia.training.optimizers import (
     SignSGD,
     read_optimizer,
 )
+from retia.training.rates import Rates
 from retia.training.step import State
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import retia as rt
+from retia.metrics.tally import read_metrics
 from retia.training import runner
 from retia.training.job import Job
 from retia.training.prepare import prepare
 from retia.training.rates import read_rates
-from retia.metrics.tally import read_metrics
 from retia.training.runner import Flowing, Walking
 from retia.training.step import Step
 

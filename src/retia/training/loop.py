@@ -141,16 +141,23 @@ class Loop:
     def run(self, stop: Interrupt, shown: Progress) -> str:
         """Train until the end; answers why it ended."""
         why = self._call("start")
-        if self.course.epoch == 0:
+        if self.course.epoch == 0 and self.how.epochs:
             self.recorder.look(self.state, 0)
         while not why:
-            going = self.course.epoch and self.course.batch < len(self.steps)
-            epoch = self.course.epoch if going else self.course.epoch + 1
-            if epoch > self.how.epochs:
-                why = f"all {self.how.epochs} epochs done"
-                break
-            why = stop.why or self._epoch(epoch, stop, shown)
+            why = self._between() or stop.why or self._epoch(self._next(), stop, shown)
         return why
+
+    def _next(self) -> int:
+        """The epoch that is to be done: the one at hand, if there is more of it."""
+        course = self.course
+        return course.epoch if course.batch < len(self.steps) and course.epoch else course.epoch + 1
+
+    def _between(self) -> str:
+        """Why there is no other epoch, from the history alone, so that it is the same after a resumption."""
+        if self._next() == self.course.epoch:
+            return ""
+        ended = f"all {self.how.epochs} epochs done" if self._next() > self.how.epochs else ""
+        return (self.stops.why(self.history, self.seconds) if self.history else "") or ended
 
     def _epoch(self, epoch: int, stop: Interrupt, shown: Progress) -> str:
         """One epoch, or what is left of it; answers why it was the last one, "" where it was not."""
@@ -173,7 +180,7 @@ class Loop:
         self.keep(entry)
         shown.epoch(entry)
         self.recorder.look(self.state, epoch, last=epoch == self.how.epochs)
-        why = ended or self.told_to_stop()
+        why = self._call("epoch") or ended
         if self.saver is not None:
             self.saver.epoch(self)
         return why

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.engine.process import in_words
-from retia.errors import ArgumentError, FileError, RetiaWarning, TrainingError
+from retia.errors import ArgumentError, FileError, FormatError, RetiaWarning, TrainingError
 from retia.formats.checkpoint import Checkpoint, CheckpointFolder
 from retia.metrics.examples import Batch, Examples
 from retia.metrics.tally import Tally
@@ -30,7 +30,7 @@ from retia.training.packing import Packing, Unpacking
 from retia.training.prepare import Prepared
 from retia.training.records import LayerRecord, Records
 from retia.training.replay import replay_name, write_replay
-from retia.training.step import State, Step
+from retia.training.step import State, Step, row_major
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -153,7 +153,7 @@ class Saver:
                 path, loop.step, loop.state, batch, why=error.message,
                 epoch=loop.course.epoch, factor=loop.factor(), last=last,
             )  # fmt: skip
-        except FileError as fault:
+        except FormatError as fault:
             self._warn(fault)
             return error
         found = TrainingError(
@@ -190,7 +190,7 @@ class Saver:
         except FileError as error:
             self._warn(error)
 
-    def _warn(self, error: FileError) -> None:
+    def _warn(self, error: FormatError) -> None:
         told = f"{error.message} The training goes on; checkpoints that are there stay."
         warnings.warn(told, RetiaWarning, stacklevel=2)
 
@@ -231,7 +231,8 @@ class Saver:
         state.arrays = {path: state.arrays[path] for path in net.arrays}
         course = Course(**facts["course"])
         kept = {name.removeprefix(BEST): t for name, t in found.tensors.items() if name.startswith(BEST)}
-        best = {**net.arrays, **(kept if facts["best"] == "kept" else state.chosen)}
+        now = {path: row_major(each) for path, each in state.chosen.items()}  # the state's own will move
+        best = {**net.arrays, **(kept if facts["best"] == "kept" else now)}
         sums = {name.removeprefix(SUM): t for name, t in found.tensors.items() if name.startswith(SUM)}
         records = tuple(
             Records(**{**each, "layers": tuple(LayerRecord(**layer) for layer in each["layers"])})
