@@ -48,14 +48,14 @@ def test_every_registered_codec_has_samples_here():
     assert all(type(codec).__name__ == name for name, samples in SAMPLES.items() for codec in samples)
 
 
-@pytest.mark.parametrize("codec", EVERY, ids=repr)
+@pytest.mark.parametrize("codec", EVERY)
 def test_the_repr_pastes_back(codec):
     again = eval(repr(codec), vars(rt))
     assert again == codec
     assert repr(again) == repr(codec)
 
 
-@pytest.mark.parametrize("codec", EVERY, ids=repr)
+@pytest.mark.parametrize("codec", EVERY)
 def test_json_rebuilds_it_with_the_types_of_its_settings(codec):
     again = expression.from_json(json.loads(json.dumps(expression.to_json(codec))))
     assert again == codec
@@ -64,7 +64,7 @@ def test_json_rebuilds_it_with_the_types_of_its_settings(codec):
         assert type(again.settings()[name]) is type(value)
 
 
-@pytest.mark.parametrize("codec", EVERY, ids=repr)
+@pytest.mark.parametrize("codec", EVERY)
 def test_it_is_frozen_and_true(codec):
     name = next((f.name for f in dataclasses.fields(codec)), "anything")
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -80,7 +80,7 @@ def test_codecs_are_equal_only_to_themselves():
     assert rt.Scalar() != "Scalar()"
 
 
-@pytest.mark.parametrize("codec", EVERY, ids=repr)
+@pytest.mark.parametrize("codec", EVERY)
 def test_it_says_what_it_is(codec):
     assert codec.kind in ("float", "int")
     assert codec.output_kind in ("float", "int")
@@ -91,7 +91,7 @@ def test_it_says_what_it_is(codec):
     assert codec.ending in (None, "softmax", "sigmoid", "log_softmax")
 
 
-@pytest.mark.parametrize("codec", FITTED, ids=repr)
+@pytest.mark.parametrize("codec", FITTED)
 def test_a_fitted_codec_has_whole_sizes_and_stays_as_it_is(codec):
     known: Shape = codec.output_shape
     assert None not in known
@@ -99,7 +99,7 @@ def test_a_fitted_codec_has_whole_sizes_and_stays_as_it_is(codec):
     assert codec.fit([]) == codec
 
 
-@pytest.mark.parametrize("codec", FITTED, ids=repr)
+@pytest.mark.parametrize("codec", FITTED)
 def test_an_empty_list_is_an_empty_batch(codec):
     assert codec.is_one([]) is False
     packed = codec.pack([])
@@ -108,7 +108,7 @@ def test_an_empty_list_is_an_empty_batch(codec):
     assert codec.unpack(torch.zeros((0, *codec.output_shape)), Reading()) == []
 
 
-@pytest.mark.parametrize("codec", FITTED, ids=repr)
+@pytest.mark.parametrize("codec", FITTED)
 def test_unknown_words_are_answered_with_the_known_ones(codec):
     batch = torch.zeros((1, *codec.output_shape))
     with pytest.raises(rt.CodecError, match="does not answer 'decisoin'. Did you mean 'decision'?"):
@@ -117,7 +117,7 @@ def test_unknown_words_are_answered_with_the_known_ones(codec):
         codec.unpack(batch, Reading(temperature=2.0))
 
 
-@pytest.mark.parametrize("codec", FITTED, ids=repr)
+@pytest.mark.parametrize("codec", FITTED)
 def test_arrays_of_another_shape_are_not_decoded(codec):
     with pytest.raises(rt.CodecError, match="decodes arrays"):
         codec.unpack(torch.zeros((1, *codec.output_shape, 2)), Reading())

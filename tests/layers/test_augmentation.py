@@ -100,7 +100,6 @@ def test_nothing_happens_in_inference(name: str) -> None:
         rt.RandomTranslation(0), rt.RandomAffine(), rt.ColorJitter(), rt.RandomErasing(0),
         rt.GaussianNoise(0), rt.AlphaDropout(0), rt.DropPath(0), rt.RandomCrop((8, 7)),
     ],
-    ids=repr,
 )  # fmt: skip
 def test_a_layer_that_is_asked_for_nothing_does_nothing(layer: rt.Layer) -> None:
     x = pictures()
@@ -233,7 +232,7 @@ MAPS = [
 ]
 
 
-@pytest.mark.parametrize("layer", MAPS, ids=repr)
+@pytest.mark.parametrize("layer", MAPS)
 @pytest.mark.parametrize("shape", [(2, 9, 12), (1, 8, 5), (1, 1, 6)])
 def test_maps_are_those_of_scipy(layer: rt.Layer, shape: tuple[int, ...]) -> None:
     x = pictures(12, shape)

@@ -213,7 +213,6 @@ def test_chains_of_strides_keep_the_batch_law(keeps_the_batch_law):
         rt.ConvTranspose2d(8, (3, 5), stride=3, output_padding=(0, 2), output=(8, None, 13)),
         rt.ConvTranspose3d(None, 2, groups=2),
     ],
-    ids=repr,
 )
 def test_repr_and_json_come_back(net, comes_back):
     comes_back(net)

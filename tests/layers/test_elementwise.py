@@ -193,7 +193,7 @@ SINGULAR = [
 ]
 
 
-@pytest.mark.parametrize("made", SINGULAR, ids=repr)
+@pytest.mark.parametrize("made", SINGULAR)
 def test_padding_never_spoils_the_derivatives_of_weights_before_it(made):
     """Padding is 0, a linear layer keeps it so, and there 1 / x and its like have no derivative."""
     net = rt.Chain(rt.Linear(3, init="ones"), made, rt.Reduce("sum"), input=("n", 2)).init()

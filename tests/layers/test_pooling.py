@@ -190,7 +190,6 @@ def test_what_lies_beyond_an_example_spoils_no_later_derivative(keeps_the_batch_
         rt.GlobalAvgPool(),
         rt.GlobalMaxPool(input=(3, "n")),
     ],
-    ids=repr,
 )
 def test_repr_and_json_come_back(net, comes_back):
     comes_back(net)

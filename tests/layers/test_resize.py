@@ -156,7 +156,6 @@ def test_the_words_of_pytorch_name_the_modes_too(word, mode):
         rt.Resize(8, 8, mode="cubic", antialias=True),
         rt.Resize(8, 6, 4, mode="area", input=(3, 4, 4, 4)),
     ],
-    ids=repr,
 )
 def test_repr_and_json_come_back(net, comes_back):
     comes_back(net)

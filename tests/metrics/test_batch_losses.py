@@ -86,20 +86,20 @@ def test_distances_of_pairs_are_compared_with_truth_values():
 LOSSES = [rt.Contrastive(2.0), *(rt.Triplet(2.0, mining=mining) for mining in ("semi-hard", "hard", "all"))]
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize("loss", LOSSES)
 def test_derivatives_agree_with_differences(loss):
     labels = torch.tensor(LABELS[0])
     assert torch.autograd.gradcheck(lambda x: loss.formula(x, labels), places().requires_grad_())
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize("loss", LOSSES)
 def test_examples_at_one_place_have_a_finite_derivative(loss):
     x = torch.zeros(4, 3, requires_grad=True)
     (slope,) = torch.autograd.grad(loss.formula(x, torch.tensor([0, 0, 1, 1])), x)
     assert bool(slope.isfinite().all())
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize("loss", LOSSES)
 def test_one_example_alone_has_no_loss(loss):
     x = torch.ones(1, 3, requires_grad=True)
     found = loss.formula(x, torch.tensor([0]))
@@ -113,7 +113,7 @@ def clouds(count=60):
     return middle[labels] + 0.3 * np.random.default_rng(0).normal(size=(count, 4)), labels
 
 
-@pytest.mark.parametrize("loss", ["contrastive", rt.Triplet(0.5), rt.Triplet(0.5, mining="hard")], ids=repr)
+@pytest.mark.parametrize("loss", ["contrastive", rt.Triplet(0.5), rt.Triplet(0.5, mining="hard")])
 @pytest.mark.parametrize("engine", ["walk", "program"])
 def test_embeddings_are_trained_by_labels(loss, engine):
     x, y = clouds()

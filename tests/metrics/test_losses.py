@@ -215,7 +215,6 @@ def test_hinge_is_kerass_formula_on_truth_values_and_on_signs(squared):
         (rt.Poisson(), F.poisson_nll_loss),
         (rt.Poisson(log=False), lambda y, t, reduction: F.poisson_nll_loss(y, t, False, reduction=reduction)),
     ],
-    ids=repr,
 )
 @pytest.mark.parametrize("dtype", KINDS)
 def test_losses_of_numbers_are_pytorchs_to_the_bit(loss, reference, dtype):
@@ -269,7 +268,7 @@ SETTLED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("loss", SETTLED, ids=repr)
+@pytest.mark.parametrize("loss", SETTLED)
 def test_a_loss_is_a_value(loss):
     assert eval(repr(loss), vars(rt)) == loss
     assert from_json(to_json(loss)) == loss

@@ -2,7 +2,9 @@
 
 import os
 import random
+import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,8 +160,12 @@ def problems(*args, **how):
 def test_what_train_refuses_is_a_problem_in_its_words(net, data, how):
     with pytest.raises(rt.Error) as refused:
         rt.train(net, data, **{"progress": False, **how})
-    told = problems(net, data, **how)
-    assert Finding.of(refused.value) in told
+    told = [numberless(each) for each in problems(net, data, **how)]
+    assert numberless(Finding.of(refused.value)) in told  # the sizes of batches may differ
+
+
+def numberless(finding):
+    return replace(finding, text=re.sub(r"[0-9]+ examples", "examples", finding.text))
 
 
 def test_what_is_no_net_is_no_question_of_problems():

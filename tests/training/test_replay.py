@@ -149,7 +149,7 @@ KINDS = [rt.SGD(0.1, momentum=0.9), rt.Adam(0.01), rt.AdamW(), rt.RMSprop(), rt.
          rt.RAdam(), rt.Adamax(), rt.Adadelta(), rt.Lion(), rt.SignSGD(), rt.LBFGS()]  # fmt: skip
 
 
-@pytest.mark.parametrize("optimizer", KINDS, ids=repr)
+@pytest.mark.parametrize("optimizer", KINDS)
 def test_a_step_comes_back_to_the_bit_with_every_optimizer(optimizer, tmp_path):
     step = rt.step(FULL, None, optimizer, seed=11)
     targets = torch.tensor([0, 1, 2, 1, 0])

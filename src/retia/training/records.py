@@ -276,7 +276,7 @@ def _of_values(node: Node, value: Tensor) -> dict[str, Tensor]:
 
 def _dead(value: Tensor) -> Tensor:
     """Share of the units that are 0 for the whole batch. A picture's channel is one unit."""
-    units = value.flatten(2).transpose(1, 2).flatten(0, 1) if value.dim() > 3 else value.flatten(1)
+    units = value.flatten(2).transpose(1, 2).flatten(0, 1) if value.dim() > 3 else value.reshape(len(value), -1)
     return (units <= 0).all(0).float().mean()
 
 
