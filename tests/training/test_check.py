@@ -12,13 +12,13 @@ import torch
 
 import retia as rt
 from retia.sources.inspection import gaps
-from retia.training.alike import alike
-from retia.training.audit import Finding
-from retia.training.looks import sample
+from retia.training.findings.alike import alike
+from retia.training.findings.audit import Finding
+from retia.training.findings.looks import sample
+from retia.training.findings.warned import quick_warnings
 from retia.training.prepare import prepare
 from retia.training.rates import read_rates
 from retia.training.step import Step
-from retia.training.warned import quick_warnings
 
 
 def spots(n=300, seed=0):

@@ -12,10 +12,10 @@ from torch import nn
 import retia as rt
 from retia.engine.draws import halves
 from retia.metrics.objective import objective
-from retia.training.chance import chance_of
 from retia.training.prepare import prepare
 from retia.training.rates import read_rates
-from retia.training.records import Recorder, is_moment, probe_size, records_of
+from retia.training.reports.chance import chance_of
+from retia.training.reports.records import Recorder, is_moment, probe_size, records_of
 from retia.training.step import Step
 from retia.zoo.small import dense
 

@@ -14,10 +14,10 @@ import pytest
 
 import retia as rt
 from retia._late import Late
-from retia.training.page import curves_svg, fragment, page, write
-from retia.training.records import LayerRecord, Records
-from retia.training.report import figures_of, layers_table, shown_epochs, tables_of, text_of, versions
-from retia.training.symptoms import Verdict
+from retia.training.reports.page import curves_svg, fragment, page, write
+from retia.training.reports.records import LayerRecord, Records
+from retia.training.reports.report import figures_of, layers_table, shown_epochs, tables_of, text_of, versions
+from retia.training.reports.symptoms import Verdict
 from retia.zoo.small import dense
 
 NET = rt.Chain(

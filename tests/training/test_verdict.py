@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 import retia as rt
-from retia.training import symptoms
-from retia.training import verdict as verdicts
-from retia.training.records import LayerRecord, Records
-from retia.training.trend import fall, noise, smooth, turns
-from retia.training.verdict import verdict
+from retia.training.reports import symptoms
+from retia.training.reports import verdict as verdicts
+from retia.training.reports.records import LayerRecord, Records
+from retia.training.reports.trend import fall, noise, smooth, turns
+from retia.training.reports.verdict import verdict
 from retia.zoo.small import dense
 
 Curve = Callable[[int], float]

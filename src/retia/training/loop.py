@@ -24,8 +24,8 @@ from retia.training.interrupt import Interrupt
 from retia.training.judge import Judge
 from retia.training.prepare import Prepared, batches
 from retia.training.progress import Progress
-from retia.training.records import Recorder
-from retia.training.report import versions
+from retia.training.reports.records import Recorder
+from retia.training.reports.report import versions
 from retia.training.result import Training
 from retia.training.runner import REPAYS, Runner, runner_of
 from retia.training.schedule import Moment

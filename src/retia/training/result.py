@@ -12,11 +12,12 @@ from retia.errors import TrainingError
 from retia.metrics.figures import figure, save
 from retia.nets.net import Net
 from retia.sources.dataset import Data
-from retia.training import page, table
-from retia.training.records import Records
-from retia.training.report import figures_of, text_of
-from retia.training.symptoms import Verdict
-from retia.training.verdict import verdict
+from retia.training import table
+from retia.training.reports import page
+from retia.training.reports.records import Records
+from retia.training.reports.report import figures_of, text_of
+from retia.training.reports.symptoms import Verdict
+from retia.training.reports.verdict import verdict
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -28,8 +28,8 @@ from retia.training.how import How
 from retia.training.loop import Course, Loop
 from retia.training.packing import Packing, Unpacking
 from retia.training.prepare import Prepared
-from retia.training.records import LayerRecord, Records
 from retia.training.replay import replay_name, write_replay
+from retia.training.reports.records import LayerRecord, Records
 from retia.training.step import State, Step, row_major
 
 if TYPE_CHECKING:

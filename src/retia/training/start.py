@@ -16,6 +16,7 @@ from retia.nets.net import Net
 from retia.nets.settings import whole
 from retia.sources.dataset import Data
 from retia.sources.reading import data as read_data
+from retia.training.findings.warned import quick_warnings
 from retia.training.frozen import refuse_idle
 from retia.training.how import How, read_how
 from retia.training.interrupt import EXIT_OF_TERMINATED, INTERRUPTED, TERMINATED, Interrupt
@@ -29,7 +30,6 @@ from retia.training.progress import Progress
 from retia.training.result import Training
 from retia.training.saving import Saver
 from retia.training.step import Step
-from retia.training.warned import quick_warnings
 
 
 @overload

@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
 from retia.errors import ArgumentError, did_you_mean
-from retia.metrics.names import HIGHER, LOWER, find_figure
 from retia.nets import registry
 from retia.nets.expression import Content
 from retia.nets.settings import choice, declared, real, setting, settle, whole
+from retia.training.direction import HIGHER, LOWER, better_of
 
 Entry: TypeAlias = Mapping[str, Any]
 Direction: TypeAlias = Callable[[str], str]
@@ -268,28 +268,8 @@ for _kind in (EarlyStopping, Target, TimeLimit):
 
 
 def by_name(key: str) -> str:
-    """Which way a figure of the history is better, by its name alone.
-
-    Raises:
-        ArgumentError: the name does not tell.
-    Example:
-        >>> by_name("val_accuracy"), by_name("val_age.mae"), by_name("loss")
-        ('higher', 'lower', 'lower')
-    """
-    words = key.removeprefix("val_").replace(".", "_").split("_")
-    for begin in range(len(words)):  # the name of an output may stand before the figure's
-        name = "_".join(words[begin:])
-        if name == "loss":
-            return LOWER
-        try:
-            return find_figure(name).better
-        except ArgumentError:
-            continue
-    raise ArgumentError(
-        f"stop: whether a higher or a lower {key!r} is better cannot be known from its name.",
-        fix='better="higher" or better="lower"',
-        got=key,
-    )
+    """Which way a figure of the history is better, by its name alone. Raises ``ArgumentError``."""
+    return better_of(key, "stop")
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import KW_ONLY
 from typing import Any
 
 from retia.errors import ArgumentError, did_you_mean
-from retia.metrics.names import HIGHER, LOWER, find_figure
 from retia.nets.settings import choice, declared, real, setting, whole
+from retia.training.direction import HIGHER, LOWER, better_of
 from retia.training.schedule import Moment, Schedule
 
 SHARE = real(0, 1)
@@ -87,20 +87,7 @@ class OnPlateau(Schedule):
     def _direction(self) -> str:
         if self.better is not None:
             return self.better
-        words = self.on.removeprefix("val_").split("_")
-        for begin in range(len(words)):  # the name of an output may stand before the figure's
-            name = "_".join(words[begin:])
-            if name == "loss":
-                return LOWER
-            try:
-                return find_figure(name).better
-            except ArgumentError:
-                continue
-        raise ArgumentError(
-            f"OnPlateau: whether a higher or a lower {self.on!r} is better cannot be known from its name.",
-            fix='better="higher" or better="lower"',
-            got=self.on,
-        )
+        return better_of(self.on, "OnPlateau")
 
     def extends(self) -> bool:
         """It does."""

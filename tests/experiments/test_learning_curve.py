@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import retia as rt
-from retia.training import curve as curves
-from retia.training.curved import LearningCurve, Point, standard_error
+from retia.experiments import curve as curves
+from retia.experiments.curved import LearningCurve, Point, standard_error
 
 LABELS = ["a", "b", "c"]
 HOW = {"epochs": 2, "progress": False, "optimizer": rt.Adam(0.05)}

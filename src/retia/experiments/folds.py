@@ -11,6 +11,7 @@ from retia._late import numpy as np
 from retia._torch import torch
 from retia.codecs import Classes
 from retia.errors import ArgumentError, DataError, TrainingError
+from retia.experiments.parting import labels_of
 from retia.metrics.examples import columns_of, things_of
 from retia.metrics.measure import measure
 from retia.metrics.measurement import Measurement
@@ -26,7 +27,6 @@ from retia.sources.reading import data as read_data
 from retia.training import table
 from retia.training.interrupt import INTERRUPTED
 from retia.training.many import Portion
-from retia.training.parting import labels_of
 from retia.training.result import Training
 from retia.training.start import train
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError
+from retia.experiments.curved import LearningCurve, Point
+from retia.experiments.parting import judged_apart, labels_of
 from retia.metrics.measure import measure
 from retia.metrics.names import find_figure
 from retia.metrics.objective import aims_of
@@ -17,10 +19,8 @@ from retia.sources.dataset import Data
 from retia.sources.dealing import nested
 from retia.sources.order import check_seed, permutation
 from retia.sources.reading import data as read_data
-from retia.training.curved import LearningCurve, Point
 from retia.training.direction import better_of
 from retia.training.interrupt import INTERRUPTED
-from retia.training.parting import judged_apart, labels_of
 from retia.training.prepare import fit
 from retia.training.progress import Progress
 from retia.training.result import Training

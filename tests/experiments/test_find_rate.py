@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import retia as rt
-from retia.training.finding import _losses
+from retia.experiments.finding import _losses
 from retia.training.optimizers import LBFGS
 
 
@@ -111,7 +111,7 @@ def test_ctrl_c_ends_it_with_what_there_is(monkeypatch):
         signal.raise_signal(signal.SIGINT)
         return _losses(*given)
 
-    monkeypatch.setattr("retia.training.finding._losses", pressed)
+    monkeypatch.setattr("retia.experiments.finding._losses", pressed)
     found = rt.find_rate(rt.Linear(1), line())
     assert found.why == "interrupted"
     assert len(found.losses) == 1

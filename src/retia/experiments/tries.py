@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from retia.errors import ArgumentError, Error, did_you_mean
+from retia.experiments.ranges import Choice
+from retia.experiments.swept import Trial
 from retia.nets.net import Net
 from retia.nets.settings import make
 from retia.sources.dataset import Data
@@ -14,10 +16,8 @@ from retia.training.interrupt import INTERRUPTED
 from retia.training.optimizer import Optimizer
 from retia.training.optimizers import read_optimizer
 from retia.training.progress import Progress
-from retia.training.ranges import Choice
 from retia.training.result import Training
 from retia.training.start import train
-from retia.training.swept import Trial
 
 Try: TypeAlias = "tuple[int, dict[str, Choice]]"
 """A trial's number, and what it tries."""

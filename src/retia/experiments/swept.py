@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from retia.errors import TrainingError
+from retia.experiments.ranges import Between
 from retia.metrics.figures import figure, save
 from retia.training import table
 from retia.training.direction import LOWER
-from retia.training.ranges import Between
 from retia.training.result import Training
 
 CROWDED = 30

@@ -24,17 +24,17 @@ from retia.sources.dataset import Data
 from retia.sources.feeds import ResidentFeed
 from retia.sources.inspection import Gaps, gaps
 from retia.sources.reading import data as read_data
-from retia.training.alike import alike
-from retia.training.audit import Audit, Finding
+from retia.training.findings.alike import alike
+from retia.training.findings.audit import Audit, Finding
+from retia.training.findings.looks import never_change, sample
+from retia.training.findings.trial import Pace, beginning, paced, seconds
+from retia.training.findings.warned import all_warnings, tallies
 from retia.training.frozen import refuse_idle
-from retia.training.looks import never_change, sample
 from retia.training.optimizers import read_optimizer
 from retia.training.prepare import Prepared, batches, prepare
 from retia.training.rates import read_rates
 from retia.training.start import train
 from retia.training.step import Step
-from retia.training.trial import Pace, beginning, paced, seconds
-from retia.training.warned import all_warnings, tallies
 
 if TYPE_CHECKING:
     pass

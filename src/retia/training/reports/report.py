@@ -17,8 +17,8 @@ from retia._torch import torch
 from retia.metrics.measure import measure
 from retia.nets.net import Net
 from retia.sources.dataset import Data
-from retia.training.records import LayerRecord, Records
-from retia.training.symptoms import Verdict
+from retia.training.reports.records import LayerRecord, Records
+from retia.training.reports.symptoms import Verdict
 
 WIDTH = 80
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from retia.training.records import LayerRecord, Records
+from retia.training.reports.records import LayerRecord, Records
 
 VANISHED = 1e-3
 """A layer's gradient vanishes below this share of the greatest one nearer to the loss.

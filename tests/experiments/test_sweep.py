@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import retia as rt
-from retia.training import ranges, sweeps
+from retia.experiments import ranges, sweeps
 
 LABELS = ["a", "b", "c"]
 HOW = {"epochs": 3, "progress": False}
@@ -317,8 +317,8 @@ HOWS = {
     ),
     "own figure": (
         {"by": "my_figure"},
-        "Nobody knows whether more or less of 'my_figure' is better.\n"
-        "  fix   better='higher' or better='lower'",
+        "sweep: whether a higher or a lower 'val_my_figure' is better cannot be known from its name.\n"
+        '  fix   better="higher" or better="lower"',
     ),
     "not told": (
         {"by": "my_figure", "better": "lower"},

@@ -18,14 +18,14 @@ from retia.engine.process import steady
 from retia.engine.trace import NotFlatError, record
 from retia.metrics.examples import Batch
 from retia.metrics.loss import Loss
-from retia.training.audit import Finding, listed
-from retia.training.chance import chance_of
+from retia.training.findings.audit import Finding, listed
 from retia.training.job import Job
 from retia.training.prepare import Prepared, batches
-from retia.training.records import LayerRecord, Records, probe_size, records_of
+from retia.training.reports.chance import chance_of
+from retia.training.reports.records import LayerRecord, Records, probe_size, records_of
+from retia.training.reports.symptoms import DEAD, SATURATED, VANISHED
 from retia.training.runner import runner_of
 from retia.training.step import Step
-from retia.training.symptoms import DEAD, SATURATED, VANISHED
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,7 +16,7 @@ from retia.metrics.examples import Batch, Examples
 from retia.metrics.loss import Loss
 from retia.nets.net import Net
 from retia.sources.feeds import ResidentFeed
-from retia.training.audit import Finding, listed
+from retia.training.findings.audit import Finding, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,18 +14,18 @@ from functools import partial
 from typing import Any
 
 from retia.errors import ArgumentError, did_you_mean
+from retia.experiments.parting import judged_apart
+from retia.experiments.ranges import Choice, drawn, grid, read_over
+from retia.experiments.swept import Sweep, Trial, in_order
+from retia.experiments.tries import OWN, Tries
 from retia.nets.net import Net
 from retia.nets.settings import choice, whole
 from retia.sources.order import check_seed
 from retia.sources.reading import data as read_data
 from retia.training.direction import better_of
 from retia.training.interrupt import INTERRUPTED
-from retia.training.parting import judged_apart
 from retia.training.progress import Progress
-from retia.training.ranges import Choice, drawn, grid, read_over
 from retia.training.start import train
-from retia.training.swept import Sweep, Trial, in_order
-from retia.training.tries import OWN, Tries
 
 FACTOR = 3
 """Of so many trials halving lets one go on, for so many times the epochs."""
@@ -97,7 +97,7 @@ def sweep(
     number = None if trials is None else whole(1)("sweep: trials", trials)
     chosen, rounds = _planned(read, method, number, whole(1)("sweep: epochs", epochs), drawn_by)
     figure = by if by.startswith("val_") else f"val_{by}"
-    way = choice("higher", "lower")("sweep: better", better) if better is not None else better_of(figure)
+    way = choice("higher", "lower")("sweep: better", better) if better is not None else better_of(figure, "sweep")
     name = figure.removeprefix("val_")
     if better is None and "metrics" not in how and name not in TOLD:
         how["metrics"] = [name]

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import retia as rt
+from retia.experiments import folds
 from retia.nets.settings import setting, whole
-from retia.training import folds
 from retia.training.optimizers import LBFGS
 
 LABELS = ["a", "b", "c"]

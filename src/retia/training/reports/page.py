@@ -15,8 +15,8 @@ from typing import Any
 
 from retia.errors import ArgumentError, MissingExtraError
 from retia.metrics.figures import figure
-from retia.training.report import HIDDEN, Reported, Table, tables_of
-from retia.training.symptoms import Verdict
+from retia.training.reports.report import HIDDEN, Reported, Table, tables_of
+from retia.training.reports.symptoms import Verdict
 
 INK, TRAINING, HELD = "#010203", "#3b82d6", "#d9730d"
 """Ink becomes ``currentColor``; the two curves are told apart on white and on near-black."""

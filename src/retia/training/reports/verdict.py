@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from retia.training.records import Records
-from retia.training.symptoms import Verdict, symptoms
-from retia.training.trend import fall, noise, smooth, turns
+from retia.training.reports.records import Records
+from retia.training.reports.symptoms import Verdict, symptoms
+from retia.training.reports.trend import fall, noise, smooth, turns
 
 RISE = 0.05
 """Validation loss so far above its lowest is over-fitting: 5 % is the widest criterion of Prechelt 1998."""

@@ -14,10 +14,10 @@ from retia.metrics.examples import Batch, Examples, columns_of
 from retia.metrics.loss import CLASSES, Loss
 from retia.nets.net import Net
 from retia.nets.wiring import join
-from retia.training.alike import Alike, alike, packed_bytes
-from retia.training.audit import Finding, listed
+from retia.training.findings.alike import Alike, alike, packed_bytes
+from retia.training.findings.audit import Finding, listed
+from retia.training.findings.looks import of_numbers, sample
 from retia.training.frozen import reached, resting
-from retia.training.looks import of_numbers, sample
 from retia.training.prepare import Prepared
 from retia.training.step import Step
 

@@ -17,7 +17,7 @@ from retia.layers.elementwise import HardSigmoid, HardTanh, ReLU, ReLU6, Sigmoid
 from retia.metrics.examples import Batch, Examples
 from retia.nets.net import Net
 from retia.nets.wiring import Node, Value, join
-from retia.training.chance import chance_of
+from retia.training.reports.chance import chance_of
 from retia.training.step import State, Step
 
 if TYPE_CHECKING:
@@ -276,7 +276,9 @@ def _of_values(node: Node, value: Tensor) -> dict[str, Tensor]:
 
 def _dead(value: Tensor) -> Tensor:
     """Share of the units that are 0 for the whole batch. A picture's channel is one unit."""
-    units = value.flatten(2).transpose(1, 2).flatten(0, 1) if value.dim() > 3 else value.reshape(len(value), -1)
+    units = (
+        value.flatten(2).transpose(1, 2).flatten(0, 1) if value.dim() > 3 else value.reshape(len(value), -1)
+    )
     return (units <= 0).all(0).float().mean()
 
 
