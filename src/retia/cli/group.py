@@ -7,9 +7,12 @@ import sys
 
 import click
 
+from retia.cli.check import check
 from retia.cli.completion import completion
 from retia.cli.data import data
+from retia.cli.measure import measure
 from retia.cli.predict import predict
+from retia.cli.replay import replay
 from retia.cli.show import show
 from retia.cli.train import train
 from retia.engine.process import process
@@ -19,6 +22,7 @@ HELP = """Neural nets as values: train, use and look at them from a shell.
 \b
 Examples:
   retia train mnist --save digits.safetensors
+  retia measure digits.safetensors mnist
   retia predict digits.safetensors seven.png --top 3
   retia show digits.safetensors
 """
@@ -30,7 +34,7 @@ def retia() -> None:
     """The group of all commands."""
 
 
-for part in (train, predict, show, data, completion):
+for part in (train, check, measure, predict, show, data, replay, completion):
     retia.add_command(part)
 
 

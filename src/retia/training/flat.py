@@ -65,20 +65,23 @@ class Flat:
             factor: of the learning rate, as a schedule answers it.
             last: whether gradients that wait are not to wait longer.
         """
-        state, memory, motion = self.state, self.state.memory, step.motion
-        state.count += 1
-        pulls = [stretch.gradients for stretch in self.stretches]
-        if not self._plain:
-            found = self._gathered(motion, pulls, last)
-            if found is None:
-                return
-            pulls = found
-        rate, count = step.optimizer.learning_rate * factor, memory.count
+        optimizer, memory, motion = step.optimizer, self.state.memory, step.motion
+        self.state.count += 1
+        rate = optimizer.learning_rate * factor
+        if self._plain:  # nothing more than needed: a step of a small net is a few hundred us
+            memory.count += 1
+            for stretch, group in self._groups:
+                group.count, group.rate = memory.count, rate * stretch.rate
+                optimizer.sweep(group)
+            return
+        pulls = self._gathered(motion, [stretch.gradients for stretch in self.stretches], last)
+        if pulls is None:
+            return
         for (stretch, group), pull in zip(self._groups, pulls, strict=True):
-            if self._plain or motion.moves(stretch.path, count):
-                group.count = motion.moved(stretch.path, count) + 1
+            if motion.moves(stretch.path, memory.count):
+                group.count = motion.moved(stretch.path, memory.count) + 1
                 group.rate, group.gradients = rate * stretch.rate, [pull]
-                step.optimizer.sweep(group)
+                optimizer.sweep(group)
         memory.count += 1
         averages = [stretch.average for stretch in self.stretches if stretch.average is not None]
         if averages:
@@ -99,7 +102,7 @@ class Flat:
 
     @cached_property
     def _groups(self) -> list[tuple[Stretch, Group]]:
-        """The stretches as optimizers take them, made once: a step of a small net is a few hundred us."""
+        """The stretches as optimizers take them."""
         return [
             (s, Group([s.arrays], [s.gradients], {name: [slot] for name, slot in s.slots.items()}, 0, 0.0))
             for s in self.stretches

@@ -90,6 +90,8 @@ class Loop:
         self.finished_count = -1
         self.resting = resting(ready.net, step.paces)
         self.rate = step.optimizer.learning_rate
+        self.limit = self.stops.seconds
+        self.heeds = saver is not None or self.limit < math.inf or how.callbacks.want("step")
         self.started = self.begun = time.perf_counter()
         self.steps = [len(rows) for rows in self.rows(1)]
         self.runner = runner or self._runner()
@@ -169,8 +171,9 @@ class Loop:
             self.add(rows, loss)
             if shown.is_due():
                 shown.batch(epoch, self.done, self.so_far())
-            ended = ended or self._after_step(loss, stop)
-            return bool(ended)
+            if self.heeds or stop.asked:
+                ended = ended or self._after_step(loss, stop)
+            return ended != ""
 
         left = self.rows(epoch)[self.course.batch :]
         self.runner.epoch(left, watch, epoch, self.factor)
@@ -191,7 +194,7 @@ class Loop:
             self.saver.step(self)
         if stop.asked:
             return stop.why
-        if self.seconds >= self.stops.seconds:
+        if self.seconds >= self.limit:
             return self.stops.why(self.history, self.seconds)
         return self._call("step", loss) if self.how.callbacks.want("step") else ""
 
@@ -228,9 +231,10 @@ class Loop:
         if not math.isfinite(loss):
             where = f"step {self.state.count + 1} (epoch {self.course.epoch})"
             raise self._diverged(self.ready.train.origin.batch(rows), loss, where, True)
-        self.course.total += loss * len(rows)
-        self.course.done += len(rows)
-        self.course.batch += 1
+        course, size = self.course, len(rows)
+        course.total += loss * size
+        course.done += size
+        course.batch += 1
 
     def so_far(self) -> dict[str, float]:
         """Loss, metrics and speed of the epoch until now."""

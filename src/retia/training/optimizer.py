@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from retia._torch import torch
@@ -78,6 +79,7 @@ class Group:
         slots: what is remembered of each, by its name; changed in place.
         count: of the step, from 1.
         rate: how far it goes; the learning rate by the arrays' multiplier.
+        steps: a number for each array, for kernels that take the count so; theirs to fill.
     """
 
     arrays: list[Tensor]
@@ -85,6 +87,10 @@ class Group:
     slots: Mapping[str, list[Tensor]]
     count: int
     rate: float
+
+    @cached_property
+    def steps(self) -> list[Tensor]:
+        return [array.new_zeros((), dtype=torch.float32) for array in self.arrays]
 
 
 class Optimizer(Content, ABC):

@@ -115,14 +115,15 @@ def _fused(call: Callable[..., Any] | None, how: Adam | AdamW, group: Group) -> 
     if call is None:
         how.move(group)
         return
-    steps = [torch.tensor(float(group.count), device=array.device) for array in group.arrays]
+    for step in group.steps:
+        step.fill_(group.count)
     call(
         group.arrays,
         group.gradients,
         group.slots["mean"],
         group.slots["square"],
         group.slots.get("largest", []),
-        steps,
+        group.steps,
         lr=group.rate,
         beta1=how.betas[0],
         beta2=how.betas[1],
