@@ -109,7 +109,7 @@ class Training:
         return page.fragment(self)
 
     def plot(self, path: str | os.PathLike[str] | None = None, ax: Any = None) -> Any:
-        """Draw the curves of loss and accuracy, for training and validation.
+        """Draw the curves of the loss and of every metric, for training and validation.
 
         Args:
             path: where to save the picture (.png, .svg, .pdf), if anywhere.
@@ -124,7 +124,7 @@ class Training:
         if ax is not None:
             _curves(ax, self.history, "loss", self.best_epoch)
             return save(ax.figure, path)
-        quantities = ["loss", *(["accuracy"] if "accuracy" in self.history[0] else [])]
+        quantities = page.quantities_of(self.history)
         drawn, places = figure(5 * len(quantities), 3.5, len(quantities))
         for place, quantity in zip(places, quantities, strict=True):
             _curves(place, self.history, quantity, self.best_epoch)
@@ -145,9 +145,9 @@ class Training:
 
 def _curves(ax: Any, history: Sequence[Mapping[str, Any]], quantity: str, best: int) -> None:
     epochs = [entry["epoch"] for entry in history]
-    for key, label in ((quantity, "training"), (f"val_{quantity}", "validation")):
+    for key, label, color in ((quantity, "training", "C0"), (f"val_{quantity}", "validation", "C1")):
         if key in history[0]:
-            ax.plot(epochs, [entry[key] for entry in history], marker=".", label=label)
+            ax.plot(epochs, [entry[key] for entry in history], marker=".", label=label, color=color)
     if f"val_{quantity}" in history[0] and best:
         ax.axvline(best, color="0.7", linewidth=1, linestyle=":", label="best")
     ax.set_xlabel("epoch")

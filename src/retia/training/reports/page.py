@@ -157,7 +157,7 @@ def quantities_of(history: Sequence[Mapping[str, Any]]) -> list[str]:
         ['loss', 'top_3']
     """
     others = ("epoch", "seconds", *HIDDEN)
-    return [name for name in history[0] if name not in others and not name.startswith("val_")]
+    return [*dict.fromkeys(name.removeprefix("val_") for name in history[0] if name not in others)]
 
 
 def curves_svg(run: Reported, quantity: str) -> str:
