@@ -12,7 +12,16 @@ from PIL import Image
 import retia as rt
 
 README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf8"), re.S)
+TEXT = README.read_text(encoding="utf8")
+BEFORE, _, REST = TEXT.partition("## Training that explains itself\n")
+EXPLAINED, _, AFTER = REST.partition("\n## ")
+
+
+def blocks(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, re.S)
+
+
+BLOCKS = blocks(BEFORE + AFTER)
 TRAINING = [block for block in BLOCKS if "rt.train(" in block]
 OTHERS = [block for block in BLOCKS if block not in TRAINING]
 
@@ -60,12 +69,29 @@ def test_a_frozen_part_is_computed_once() -> None:
     assert eval(asked, names) == said
 
 
+def test_a_training_explains_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"digits": rt.data("mnist").train.take(2000)}
+    for block in [OTHERS[0], *blocks(EXPLAINED)]:
+        exec(block, names)
+    run = names["run"]
+    assert isinstance(run, rt.Training)
+    assert run.why.startswith("val_loss was no better for 5 epochs; it was best in ")
+    assert (tmp_path / "digits.html").is_file()
+
+
 def test_every_dependency_has_its_reason() -> None:
     import tomllib
 
     project = tomllib.loads((README.parent / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    named = [*project["dependencies"], *extras["plots"], *extras["test"]]
+    named = [
+        *project["dependencies"],
+        *extras["plots"],
+        *extras["pandas"],
+        *extras["tensorboard"],
+        *extras["test"],
+    ]
     packages = {re.match(r"[\w-]+", each)[0] for each in named} - {"retia"}
     last = README.read_text(encoding="utf8").rpartition("\n## ")[2]
     assert last.startswith("Dependencies")
