@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from retia.errors import ArgumentError, did_you_mean
@@ -17,7 +17,7 @@ from retia.nets.settings import choice, flag, whole
 from retia.training.callbacks import Callbacks, read_callbacks
 from retia.training.kept import read_cache
 from retia.training.mixing import Mixing, read_mix
-from retia.training.motion import read_motion
+from retia.training.motion import Motion, read_motion
 from retia.training.optimizer import Optimizer
 from retia.training.penalties import read_penalties
 from retia.training.precision import Precision, read_precision
@@ -106,11 +106,11 @@ class How:
             ema=self.ema,
             turns=self.turns,
         )
-        if optimizer.closure and (motion.accumulate > 1 or motion.turns):
+        if optimizer.closure and replace(motion, ema=None) != Motion():
             raise ArgumentError(
                 f"train: {type(optimizer).__name__} asks for the loss of a batch many times, so it takes no "
-                "accumulate and no turns.",
-                fix="batch_size=len(data) makes one batch of all",
+                "accumulate, clip_norm, clip_value or turns.",
+                fix="leave them out; batch_size=len(data) makes one batch of all",
             )
         if self.mix is not None:
             self.mix.check(net)

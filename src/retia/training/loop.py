@@ -208,18 +208,18 @@ class Loop:
         schedule = self.how.schedule
         self._factor = schedule.factor(self.moment()) if schedule is not None else 1.0
 
-    def moment(self) -> Moment:
-        """Where in the run the step at hand is."""
+    def moment(self, ahead: int = 0) -> Moment:
+        """Where in the run the step at hand is, or one so many batches after it in the epoch."""
         gathered, course = self.step.motion.accumulate, self.course
         steps = -(-len(self.steps) // gathered)
-        at = (course.epoch - 1) * steps + course.batch // gathered
+        at = (course.epoch - 1) * steps + (course.batch + ahead) // gathered
         return Moment(at, steps * self.how.epochs, course.epoch - 1, self.how.epochs, course.history)
 
-    def factor(self) -> float:
-        """By how much the learning rate of the step at hand is multiplied."""
+    def factor(self, ahead: int = 0) -> float:
+        """By how much the learning rate is multiplied, so many batches after the step at hand."""
         schedule = self.how.schedule
         if schedule is not None and not schedule.by_epoch():
-            self._factor = schedule.factor(self.moment())
+            self._factor = schedule.factor(self.moment(ahead))
         return self._factor
 
     def add(self, rows: Tensor, loss: float) -> None:

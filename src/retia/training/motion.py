@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from retia._torch import torch
 from retia.errors import ArgumentError
 from retia.nets.net import Net
-from retia.nets.patterns import matches
+from retia.nets.patterns import matches, refuse_idle
 from retia.nets.settings import real, whole
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def read_motion(
         turns: path patterns, or lists of them; the steps take them in turn.
     Raises:
         ArgumentError: out of range, or a turn in which nothing moves, or an array that never does.
+        UnknownNameError: a pattern that matches nothing.
     Example:
         >>> import retia as rt
         >>> net = rt.Chain(body=rt.Linear(3), head=rt.Linear(2), input=4)
@@ -143,9 +144,12 @@ def read_motion(
 def _above(value: Any, name: str) -> float | None:
     if value is None:
         return None
-    number: float = real(0)(f"train: {name}", value)
+    bad = isinstance(value, bool | str | bytes) or not hasattr(value, "__float__")
+    number = math.nan if bad else float(value)
     if not 0 < number < math.inf:
-        raise ArgumentError(f"train: {name} is above 0; got {value!r}.", fix=f"leave {name} out", got=value)
+        raise ArgumentError(
+            f"train: {name} is a number above 0; got {value!r}.", fix=f"leave {name} out", got=value
+        )
     return number
 
 
@@ -159,6 +163,9 @@ def _turns(net: Net, moved: tuple[str, ...], given: Any) -> tuple[frozenset[str]
         isinstance(t, list | tuple) and all(isinstance(p, str) for p in t) for t in turns
     ):
         raise _no_turns(given)
+    known = [*net.learned(), *(node.path for node in net.wiring.nodes)]
+    for pattern in dict.fromkeys(pattern for turn in turns for pattern in turn):
+        refuse_idle("turns", [pattern], known)
     found = tuple(frozenset(p for p in moved if any(matches(each, p) for each in turn)) for turn in turns)
     for turn, paths in zip(turns, found, strict=True):
         if not paths:

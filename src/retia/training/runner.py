@@ -41,11 +41,11 @@ FAR = 32
 Watch: TypeAlias = "Callable[[Tensor, float], bool]"
 """Told of every step: the rows of its batch and the loss before it. True ends the epoch there."""
 
-Factor: TypeAlias = "Callable[[], float]"
-"""The factor of the learning rate in the step to come."""
+Factor: TypeAlias = "Callable[[int], float]"
+"""The factor of the learning rate, so many steps after the one that is told of next."""
 
 
-def always() -> float:
+def always(ahead: int) -> float:
     """The factor of a learning rate that stays."""
     return 1.0
 
@@ -93,7 +93,7 @@ class Runner(ABC):
             batches: rows of each.
             watch: told of every step.
             number: of the epoch, from 1.
-            factor: asked before every step.
+            factor: asked before every step, with how many steps are not told of yet.
         """
 
 
@@ -113,7 +113,7 @@ class Walking(Runner):
         left = len(batches)
         for rows, packed in zip(batches, self.examples.feed.stream(batches), strict=True):
             left -= 1
-            if watch(rows, self.advance(packed, rows, number, factor(), last=not left)):
+            if watch(rows, self.advance(packed, rows, number, factor(0), last=not left)):
                 return
         self._checked = True
 
@@ -219,13 +219,13 @@ class Flowing(Runner):
             left -= 1
             stage = self._stages.get(len(rows))
             if stage is None:
-                yield rows, self._walked(rows, packed, epoch, factor(), last=not left)
+                yield rows, self._walked(rows, packed, epoch, factor(0), last=not left)
                 continue
             stage.fill(rows, packed, self.state.count, epoch)
             stage.run()
             loss = self._loss.item()
             if math.isfinite(loss):
-                self.flat.sweep(self.step, factor(), last=not left)
+                self.flat.sweep(self.step, factor(0), last=not left)
                 self.tally.count(self.job.counts[len(rows)])
             yield rows, loss
 
@@ -241,12 +241,12 @@ class Flowing(Runner):
                 yield from self._told(waiting, losses)
                 waiting = []
             if stage is None:
-                yield rows, self._walked(rows, packed, epoch, factor(), last=not left)
+                yield rows, self._walked(rows, packed, epoch, factor(0), last=not left)
                 continue
             stage.fill(rows.to(self._device), packed, self.state.count, epoch)
             stage.run()
             losses[len(waiting)].copy_(self._loss)
-            self.flat.sweep(self.step, factor(), last=not left)
+            self.flat.sweep(self.step, factor(len(waiting)), last=not left)
             self.tally.count(self.job.counts[len(rows)])
             waiting.append(rows)
         yield from self._told(waiting, losses)
