@@ -220,6 +220,33 @@ def test_a_loss_that_is_not_finite_leaves_the_step_to_be_done_again(tmp_path):
     assert found.first.path in str(caught.value) or found.first.label in str(caught.value)
 
 
+def test_a_step_in_which_something_fails_can_be_done_again(tmp_path):
+    calls = []
+
+    def picky(output, target):
+        calls.append(len(output))
+        if len(calls) == 9:
+            raise RuntimeError("the ninth is too much")
+        return (output.log_softmax(1).gather(1, target.unsqueeze(1)).squeeze(1)).neg()
+
+    with pytest.raises(RuntimeError, match="the ninth is too much") as caught:
+        trained({"loss": picky}, checkpoint=tmp_path, engine="walk")
+    (note,) = caught.value.__notes__
+    (file,) = tmp_path.glob("replay-*")
+    assert note == f"rt.replay({str(file)!r}) does the step again, layer by layer"
+    assert rt.replay(file, loss=picky).why == "RuntimeError: the ninth is too much"
+
+
+def test_a_callback_that_fails_loses_nothing(tmp_path):
+    def fails(view):
+        if view.epoch == 2:
+            raise KeyError("gone")
+
+    with pytest.raises(rt.TrainingError, match="The callback fails failed after epoch 2: KeyError: 'gone'"):
+        trained({}, checkpoint=tmp_path, callbacks=fails)
+    same(trained({}, checkpoint=tmp_path, resume=True), trained({}))
+
+
 SCRIPT = """
 import sys, time, json
 sys.path[:0] = json.loads(sys.argv[3])

@@ -139,32 +139,52 @@ class Saver:
 
     def end(self, loop: Loop) -> None:
         """Write what is not written yet."""
-        if loop.state.count != self._count:
+        if loop.state.count != self._count and loop.runner.is_settled:
             self._write(loop)
+
+    def broke(self, loop: Loop, error: Exception) -> None:
+        """Write what is needed to do the step again in which something failed, and note it on the error."""
+        rows = loop.rows(max(loop.course.epoch, 1))
+        if loop.course.batch < len(rows) and loop.runner.is_settled:
+            batch = loop.ready.train.origin.batch(rows[loop.course.batch])
+            again = self._replay(loop, batch, f"{type(error).__name__}: {error}")
+            if again:
+                error.add_note(again)
 
     def failed(self, loop: Loop, batch: Batch, error: TrainingError) -> TrainingError:
         """Write what is needed to do a step again; the error then says where that is."""
-        if not loop.runner.is_settled:
-            return error
-        path = self._folder.place / replay_name(loop.state.count + 1)
-        last = loop.course.batch == len(loop.steps) - 1
-        try:
-            write_replay(
-                path, loop.step, loop.state, batch, why=error.message,
-                epoch=loop.course.epoch, factor=loop.factor(), last=last,
-            )  # fmt: skip
-        except FormatError as fault:
-            self._warn(fault)
+        again = self._replay(loop, batch, error.message) if loop.runner.is_settled else ""
+        if not again:
             return error
         found = TrainingError(
             error.message,
-            because=[*error.because, f"rt.replay({str(path)!r}) does the step again, layer by layer"],
+            because=[*error.because, again],
             fix=error.fix,
             path=error.path,
             got=error.got,
         )
         found.run = error.run
         return found
+
+    def _replay(self, loop: Loop, batch: Batch, why: str) -> str:
+        """Write the step at hand; answers how it is done again, "" where it could not be written."""
+        path = self._folder.place / replay_name(loop.state.count + 1)
+        course, last = loop.course, loop.course.batch == len(loop.steps) - 1
+        try:
+            write_replay(
+                path,
+                loop.step,
+                loop.state,
+                batch,
+                why=why,
+                epoch=course.epoch,
+                factor=loop.factor(),
+                last=last,
+            )
+        except FormatError as fault:
+            self._warn(fault)
+            return ""
+        return f"rt.replay({str(path)!r}) does the step again, layer by layer"
 
     def _write(self, loop: Loop) -> None:
         """One checkpoint. Where there is no room the training goes on, and the one before stays."""

@@ -257,6 +257,12 @@ def _run(ready: Prepared, step: Step, how: How, shown: Progress, saver: Saver | 
                 why = INTERRUPTED
             except TrainingError as error:
                 error.run = error.run or loop.result(error.message)
+                if saver is not None:
+                    saver.end(loop)
+                raise
+            except Exception as error:
+                if saver is not None:
+                    saver.broke(loop, error)
                 raise
             if saver is not None:
                 saver.end(loop)
