@@ -20,23 +20,19 @@ from retia.metrics.losses import LOSSES, find_loss
 from retia.metrics.names import FIGURES
 from retia.nets import Net
 from retia.sources import Data
-from retia.training import Adam, CutMix, EarlyStopping, MixUp, Target, TimeLimit
+from retia.training import CutMix, EarlyStopping, MixUp, Target, TimeLimit
 from retia.training.optimizers import OPTIMIZERS, read_optimizer
 from retia.training.schedules import SCHEDULES, read_schedule
+from retia.training.schedules.reading import SHORT
 from retia.zoo import small
 
 NET_FILE = ".safetensors"
-
-SHORT = ("steady", "linear", "cosine", "one-cycle", "plateau")
-"""Schedules that a name alone makes."""
 
 OPTIMIZER = Value(
     "optimizer", OPTIMIZERS, words=tuple(name.lower() for name in OPTIMIZERS), named=read_optimizer
 )
 SCHEDULE = Value("schedule", SCHEDULES, words=SHORT, named=read_schedule)
-LOSS = Value(
-    "loss", {kind.__name__: kind for kind in LOSSES.values()}, words=tuple(LOSSES), named=find_loss
-)
+LOSS = Value("loss", {kind.__name__: kind for kind in LOSSES.values()}, words=tuple(LOSSES), named=find_loss)
 MIX = Value("mix", {"MixUp": MixUp, "CutMix": CutMix}, words=("mixup", "cutmix"))
 STOP = Value("stop", {"EarlyStopping": EarlyStopping, "Target": Target, "TimeLimit": TimeLimit})
 
@@ -126,7 +122,8 @@ def arguments(
 ) -> dict[str, Any]:
     """What ``rt.train`` and ``rt.check`` are told, of what was given on the line."""
     if rate is not None:
-        optimizer = replace(optimizer or Adam(), learning_rate=rate)
+        chosen: Any = read_optimizer(optimizer)
+        optimizer = replace(chosen, learning_rate=rate)
     stops = [*stop]
     stops += [EarlyStopping(patience)] if patience is not None else []
     stops += [TimeLimit(minutes=minutes)] if minutes is not None else []

@@ -14,9 +14,9 @@ from retia.training import check as audit
 FOUND_STATUS = 1
 """The exit status where a training would be refused."""
 
-HELP = """Look over DATA and a net before they are trained: what would be refused, what looks wrong, what it takes.
+HELP = """Look over DATA and a net before they are trained: what would be refused, what looks wrong.
 
-It takes what "retia train" takes, and changes nothing. The exit status is 1 where that would refuse.
+It has the options of "retia train", and changes nothing. The exit status is 1 where that would refuse.
 
 \b
 Examples:

@@ -42,6 +42,9 @@ class Command(click.Command):
         traced = ctx.params.pop("traceback")
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED_STATUS)
         except BrokenPipeError:
             raise
         except (Error, OSError) as error:

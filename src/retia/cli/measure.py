@@ -15,7 +15,7 @@ from retia.formats.file import load
 from retia.metrics import measure as measured
 from retia.sources import Data
 
-HELP = """Measure a saved net on DATA: the name of a set (mnist) or a folder with one folder of pictures a class.
+HELP = """Measure a saved net on DATA: the name of a set (mnist) or a folder of class folders.
 
 Of a set with parts it is the test part, if --part names no other.
 

@@ -90,6 +90,7 @@ class Targets:
         if self.report is not None:
             run.report(self.report, test=test)
             click.echo(f"report         {self.report}")
+        click.echo(f"verdict        {run.verdict.text}")
 
 
 @click.command(cls=Command, help=HELP, short_help="Train a net on data, save it, test it.")
@@ -134,13 +135,15 @@ def train(
     try:
         run = train_net(chosen, examples, **how)
     except TrainingError as error:
-        if error.run is not None and error.run.best_epoch:
+        if isinstance(error.run, Training) and error.run.best_epoch:
             targets.write(error.run, examples.test)
+        raise
+    except SystemExit:
+        click.echo("terminated; --resume goes on from the checkpoint", err=True)
         raise
     if run.why == INTERRUPTED:
         click.echo(f"interrupted after {len(run.history)} epochs; the best net so far is kept", err=True)
     targets.write(run, examples.test)
-    click.echo(f"verdict        {run.verdict.text}")
     if examples.test is not None:
         score = measure(run.net, examples.test)
         click.echo(f"test accuracy  {score.accuracy:.2%} of {len(examples.test):,} examples")

@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from retia.errors import ArgumentError, Error, did_you_mean
 
 
-class Value(click.ParamType):
+class Value(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
     """The type of an option that takes a value by its name, or with its settings as Python writes them.
 
     Args:
@@ -46,7 +46,7 @@ class Value(click.ParamType):
         """The value that a text means."""
         try:
             return read_value(self.name, self.kinds, value) if "(" in value else self.named(value)
-        except Error as error:
+        except (Error, TypeError) as error:
             self.fail(str(error), param, ctx)
 
     def shell_complete(
@@ -88,7 +88,7 @@ def _value(name: str, kinds: Mapping[str, Callable[..., Any]], node: ast.expr) -
         return kind(*(_value(name, kinds, each) for each in node.args), **given)
     try:
         return ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError):
         text = ast.unparse(node)
         raise ArgumentError(
             f"{name}: {text} is no number, text in quotes, tuple, list or dict of these.", got=text
