@@ -214,6 +214,8 @@ class RMSNorm(Layer):
         return affine(_last(self.last), self.affine, bias=False)
 
     def forward(self, x: Tensor, *, weight: Tensor | None = None) -> Tensor:
+        if weight is not None:  # what precedes may come in half precision, with another eps
+            x = x.to(weight.dtype)
         return torch.nn.functional.rms_norm(x, x.shape[x.dim() - self.last :], weight, self.eps)
 
 

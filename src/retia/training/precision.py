@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
-from retia.errors import ArgumentError, did_you_mean
+from retia.errors import ArgumentError, TrainingError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FIRST, GROWS, AFTER = 2.0**16, 2.0, 2000
 """The first scale of fp16's loss, by how much it grows, and after so many steps without an overflow."""
+
+LEAST = 2.0**-16
+"""Gradients that are not finite at a scale below this are so at any."""
 
 NAMES = {
     "float32": "float32", "fp32": "float32", "single": "float32",
@@ -67,10 +70,19 @@ class Scale:
     good: int = 0
 
     def learn(self, finite: bool) -> None:
-        """Follow whether the gradients of a step were finite."""
+        """Follow whether the gradients of a step were finite.
+
+        Raises:
+            TrainingError: they are not, and a smaller scale will not help.
+        """
         self.good = self.good + 1 if finite else 0
         if not finite:
             self.factor /= GROWS
+            if self.factor < LEAST:
+                raise TrainingError(
+                    "fp16: the gradients are not finite, however small the loss is made, so nothing moves.",
+                    fix='precision="float32" tells of the layer where it begins, "bf16" has a wider range',
+                )
         elif self.good == AFTER:
             self.factor, self.good = self.factor * GROWS, 0
 
