@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import retia as rt
+from retia.training.prepare import batches, prepare
 
 
 def test_the_tensors_of_rank_0_to_n():
@@ -89,3 +90,56 @@ def test_twenty_digits_give_20_by_10_probabilities_whose_largest_are_the_answers
     assert probabilities.shape == (20, 10)
     assert torch.allclose(probabilities.sum(1), torch.ones(20))
     assert net(digits) == probabilities.argmax(1).tolist()
+
+
+@pytest.mark.parametrize("optimizer", [rt.SGD(0.01), rt.SGD(0.01, momentum=0.9), rt.Adam(0.01)])
+def test_the_loop_written_out_ends_with_the_bits_of_train(optimizer):
+    """For each epoch, for each batch: output, loss, gradients, step; then the accuracy is stored."""
+    generator = np.random.default_rng(0)
+    digits = generator.integers(0, 256, (200, 28, 28), dtype=np.uint8)
+    labels = digits[:, :2].reshape(200, 56)[:, :10].argmax(1)
+    codecs = {"input": rt.Image(28, 28, color="gray"), "output": rt.Classes(range(10))}
+    net = rt.Chain(rt.Flatten(), rt.Linear(10), rt.Softmax(), **codecs).init(seed=0)
+    how = {"epochs": 10, "batch_size": 64, "seed": 3, "validation": 0}
+    run = rt.train(net, (digits, labels), optimizer=optimizer, engine="walk", progress=False, **how)
+    orders = prepare(net, (digits, labels), 0, None, 3, torch.device("cpu"))
+
+    x, y = codecs["input"].encode(digits), codecs["output"].encode(labels)
+    step = rt.step(net, "cross-entropy", optimizer)
+    arrays, memory = net.arrays, optimizer.start(net.arrays)
+    accuracies = []
+    for epoch in range(10):
+        for rows in batches(orders, 3, epoch + 1, 64):
+            loss, gradients = step.gradients(arrays, x[rows], y[rows])
+            arrays, memory = optimizer.step(arrays, gradients, memory)
+        accuracies.append(float((net.with_arrays(arrays)(x, None).argmax(1) == y).double().mean()))
+    trained = net.with_arrays(arrays)
+
+    assert trained == run.net
+    for path, array in run.net.arrays.items():
+        assert torch.equal(trained.arrays[path], array), path
+    assert trained(digits) == run.net(digits)
+    assert memory.count == 40
+    assert accuracies[-1] == rt.measure(run.net, rt.data((digits, labels))).accuracy
+    assert accuracies[-1] > accuracies[0]
+
+
+def test_the_loop_written_out_is_that_of_pytorch():
+    """The same lines with modules: model, loss_fn, zero_grad, backward, step."""
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.rand(100, 784, generator=generator), torch.randint(0, 10, (100,), generator=generator)
+    net = rt.Chain(rt.Linear(10), rt.Softmax(), input=784).init(seed=0)
+    step, ours = rt.step(net, "cross-entropy"), rt.SGD(0.01)
+    arrays, memory = net.arrays, ours.start(net.arrays)
+    model = torch.nn.Sequential(torch.nn.Linear(784, 10))
+    model.load_state_dict(dict(net.arrays))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for rows in torch.arange(100).split(20):
+        _, gradients = step.gradients(arrays, x[rows], y[rows])
+        arrays, memory = ours.step(arrays, gradients, memory)
+        loss = torch.nn.functional.cross_entropy(model(x[rows]), y[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    for path, parameter in model.named_parameters():
+        assert torch.equal(arrays[path], parameter), path
