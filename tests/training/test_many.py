@@ -386,3 +386,13 @@ def test_what_cannot_be_learned_from_is_refused_with_its_row():
     x[40, 2] = np.nan
     with pytest.raises(rt.DataError, match="row 40 holds nan"):
         rt.train(NETS["norms"][0], (x, y), seed=[0, 1], **HOW)
+
+
+def test_a_log_of_several_trainings_is_refused(tmp_path):
+    net, data = NETS["dense"]
+    with pytest.raises(rt.ArgumentError) as caught:
+        rt.train(net, data(), seed=[0, 1], callbacks=[rt.CSV(tmp_path / "log.csv")], **HOW)
+    assert str(caught.value) == (
+        "train: CSV writes the log of one training, but there are several.\n"
+        "  fix   callbacks=[a function of the view], which has view.seed; run.history has all of it"
+    )

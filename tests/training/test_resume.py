@@ -318,3 +318,19 @@ def test_a_training_that_is_killed_again_and_again_loses_no_epoch(tmp_path, full
             assert kept >= done
             done = kept
         round_ += 1
+
+
+def test_many_nets_have_a_folder_each(tmp_path):
+    how = {"seed": [3, 4], "epochs": 2}
+    trained({**how, "epochs": 1}, checkpoint=tmp_path)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["net-0", "net-1"]
+    more = trained(how, checkpoint=tmp_path, resume=True)
+    for run, seed in zip(more, (3, 4), strict=True):
+        same(run, trained({"seed": seed, "epochs": 2}))
+
+
+def test_where_more_epochs_would_be_a_program_that_is_said(tmp_path, capfd):
+    trained({}, epochs=2, checkpoint=tmp_path)
+    trained({}, epochs=12, checkpoint=tmp_path, resume=True, progress=None)
+    said = " ".join(capfd.readouterr().err.split())
+    assert "the walk of 2 epochs goes on; 12 at once would be a program, with other bits" in said

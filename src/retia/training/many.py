@@ -6,6 +6,7 @@ which and why. Either way each is trained as if it were alone.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -165,23 +166,26 @@ def train_many(asked: Asked, lanes: Sequence[Lane]) -> list[Training]:
 def _one_by_one(asked: Asked, lanes: Sequence[Lane], why: str) -> list[Training]:
     runs: list[Training] = []
     stopped = False
-    for lane in lanes:
+    for number, lane in enumerate(lanes):
         Progress(asked.how.progress if not stopped else False, 0, 0).note(lane.name)
-        run = _alone(asked, lane, stopped)
+        run = _alone(asked, lane, number, stopped)
         stopped = stopped or run.why == INTERRUPTED
         told = f"{run.settings['engine']}; one net after another: {why}"
         runs.append(replace(run, settings={**run.settings, "engine": told}))
     return runs
 
 
-def _alone(asked: Asked, lane: Lane, stopped: bool) -> Training:
+def _alone(asked: Asked, lane: Lane, number: int, stopped: bool) -> Training:
     """One net; as it begins if training was stopped, and what there is if it diverged."""
     data = asked.data if lane.part is None else lane.part
     if stopped:
         never = replace(asked.how, epochs=0, progress=False, checkpoint=None, resume=False)
         return replace(asked.alone(data, asked.validation, never, lane.optimizer, lane.seed), why=INTERRUPTED)
     try:
-        return asked.alone(data, asked.validation, asked.how, lane.optimizer, lane.seed)
+        how = asked.how
+        if how.checkpoint is not None:  # one folder holds one training
+            how = replace(how, checkpoint=os.path.join(how.checkpoint, f"net-{number}"))
+        return asked.alone(data, asked.validation, how, lane.optimizer, lane.seed)
     except TrainingError as error:
         if not isinstance(error.run, Training):
             raise

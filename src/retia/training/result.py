@@ -19,6 +19,9 @@ from retia.training.reports.report import figures_of, text_of
 from retia.training.reports.symptoms import Verdict
 from retia.training.reports.verdict import verdict
 
+TAKEN = ("l1", "l2", "clip_norm", "clip_value", "ema", "mix", "stop", "schedule", "accumulate")
+"""Arguments that a verdict does not advise where they were given."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Training:
@@ -66,7 +69,8 @@ class Training:
     @cached_property
     def verdict(self) -> Verdict:
         """What the training tells: under-fitting, over-fitting from which epoch, or fine; and why."""
-        return verdict(self.history, self.records, diverged=self.diverged)
+        given = [name for name in TAKEN if name in self.settings]
+        return verdict(self.history, self.records, diverged=self.diverged, given=given)
 
     @cached_property
     def figures(self) -> Mapping[str, Mapping[str, float]]:

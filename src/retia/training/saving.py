@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -27,9 +28,10 @@ from retia.training.frozen import resting
 from retia.training.how import How
 from retia.training.loop import Course, Loop
 from retia.training.packing import Packing, Unpacking
-from retia.training.prepare import Prepared
+from retia.training.prepare import Prepared, batches
 from retia.training.replay import replay_name, write_replay
 from retia.training.reports.records import LayerRecord, Records
+from retia.training.runner import REPAYS
 from retia.training.step import State, Step, row_major
 
 if TYPE_CHECKING:
@@ -226,7 +228,7 @@ class Saver:
                 "net": net.expression_hash,
                 "frozen arrays": _digest({path: net.arrays[path] for path in self._rest}),
                 "batch_size": how.batch_size,
-                "schedule": repr(how.schedule),
+                "schedule": repr(how.schedule) if how.schedule is not None else None,
                 "training examples": _fingerprint(ready.train.origin),
                 "validation examples": _fingerprint(ready.validation and ready.validation.origin),
                 **{name: packed[name] for name in packed if name != "net"},
@@ -274,6 +276,13 @@ class Saver:
             self.notes.append(
                 f"{how.schedule!r} looks at how long a training is: {epochs} epochs and then up to "
                 f"{how.epochs} are not {how.epochs} at once"
+            )
+        sizes = Counter(map(len, batches(self._ready, 0, 1, how.batch_size)))
+        often = max(sizes.values(), default=0) * how.epochs
+        if self.recipe.engine == "walk" and how.engine == "auto" and often >= REPAYS:
+            self.notes.append(
+                f"the walk of {epochs} epochs goes on; "
+                f"{how.epochs} at once would be a program, with other bits"
             )
         here = around(self._ready.train.device)
         odd = [

@@ -21,6 +21,7 @@ from retia.training.frozen import refuse_idle
 from retia.training.how import How, read_how
 from retia.training.interrupt import EXIT_OF_TERMINATED, INTERRUPTED, TERMINATED, Interrupt
 from retia.training.kept import with_kept
+from retia.training.loggers import CSV, JSONLines, TensorBoard
 from retia.training.loop import Loop
 from retia.training.many import Asked, pairs_of, train_many
 from retia.training.optimizer import Optimizer
@@ -155,7 +156,7 @@ def train(
             ``end``; whoever answers "stop" ends the training. Loggers are callbacks.
         keep: ``"best"``: ``run.net`` is the net of the lowest validation loss; ``"last"``: the last one.
         checkpoint: a folder for the state of the training: after every epoch, every ten minutes, and when it
-            ends, however.
+            ends, however. Many nets have a folder each within it, ``net-0`` and so on.
         resume: go on from there, with the same bits as if nothing had happened; a folder without a
             checkpoint begins anew. More epochs than before are added to those done.
         seed: 0..2**63 - 1, of everything random: new arrays, the validation part, the order, dropout. A
@@ -201,10 +202,23 @@ def train(
     place = read_device(device)
     lanes = pairs_of(seed, optimizer)
     if lanes is not None:
+        _refuse_loggers(callbacks)
         asked = Asked(net, data, validation, how, place, partial(_alone, net, place), Loop)
         return train_many(asked, lanes)
     number: int = whole(0, 2**63 - 1)("train: seed", seed)
     return _alone(net, place, data, validation, how, read_optimizer(optimizer), number)
+
+
+def _refuse_loggers(callbacks: Any) -> None:
+    """A logger's file is of one training."""
+    every = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+    for each in every:
+        if isinstance(each, JSONLines | CSV | TensorBoard):
+            raise ArgumentError(
+                f"train: {type(each).__name__} writes the log of one training, but there are several.",
+                fix="callbacks=[a function of the view], which has view.seed; run.history has all of it",
+                got=each,
+            )
 
 
 def _alone(

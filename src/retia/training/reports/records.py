@@ -17,6 +17,7 @@ from retia.layers.elementwise import HardSigmoid, HardTanh, ReLU, ReLU6, Sigmoid
 from retia.metrics.examples import Batch, Examples
 from retia.nets.net import Net
 from retia.nets.wiring import Node, Value, join
+from retia.sources.feeds import ResidentFeed
 from retia.training.reports.chance import chance_of
 from retia.training.step import State, Step
 
@@ -31,6 +32,9 @@ LEAST = 32
 
 ROOM = 2**26
 """Numbers that a probe's activations may have, at most: a quarter of a GiB."""
+
+COUNTED = 2048
+"""Examples by whose targets chance is known, where they are at hand."""
 
 MOMENTS = 10
 """So often, at most, is a training of many epochs looked at after its start."""
@@ -108,6 +112,7 @@ def records_of(
     epoch: int = 0,
     steps: int = 0,
     before: Mapping[str, Tensor] | None = None,
+    chance: float | None = None,
 ) -> Records:
     """The figures of every layer for a batch. Nothing that is given is changed.
 
@@ -117,6 +122,7 @@ def records_of(
         batch: as ``step.batch`` makes it, on the arrays' device.
         epoch: that was just finished. steps: done until now; part of the draws' keys.
         before: the learned arrays at the record before, by path.
+        chance: the loss of the best constant answer, where more examples than these tell it.
     Example:
         >>> import retia as rt
         >>> net = rt.Chain(rt.Linear(4), rt.ReLU(), rt.Linear(1), input=2).init(seed=0)
@@ -149,7 +155,7 @@ def records_of(
         steps=steps,
         examples=len(batch),
         loss=next(told),
-        chance=chance_of(objective, batch.targets),
+        chance=chance_of(objective, batch.targets) if chance is None else chance,
         layers=tuple(
             LayerRecord(
                 node.path,
@@ -175,7 +181,12 @@ class Recorder:
         self.records = [*records]
         self._step, self._epochs = step, epochs
         size = probe_size(step.net, len(examples))
-        self._batch = examples.batch(torch.arange(size) * len(examples) // size)
+        self._batch = examples.batch(_spread(len(examples), size))
+        many = min(COUNTED, len(examples)) if isinstance(examples.feed, ResidentFeed) else size
+        targets = (
+            self._batch.targets if many <= size else examples.batch(_spread(len(examples), many)).targets
+        )
+        self._chance = chance_of(step.objective, targets)
         self._before: dict[str, Tensor] = {}
 
     def look(self, state: State, epoch: int, *, last: bool = False) -> None:
@@ -190,9 +201,22 @@ class Recorder:
             return
         steps, before = state.count, self._before
         self.records.append(
-            records_of(self._step, state.arrays, self._batch, epoch=epoch, steps=steps, before=before)
+            records_of(
+                self._step,
+                state.arrays,
+                self._batch,
+                epoch=epoch,
+                steps=steps,
+                before=before,
+                chance=self._chance,
+            )  # fmt: skip
         )
         self._before = {path: state.arrays[path].detach().clone() for path in self._step.learned}
+
+
+def _spread(count: int, size: int) -> Tensor:
+    """So many rows, evenly over all."""
+    return torch.arange(size) * count // size
 
 
 def is_moment(epoch: int, epochs: int) -> bool:

@@ -8,7 +8,7 @@ false alarm (the tests draw them). What the layers tell stands in ``symptoms.py`
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -93,6 +93,7 @@ def verdict(
     records: Sequence[Records] = (),
     *,
     diverged: str = "",
+    given: Collection[str] = (),
 ) -> Verdict:
     """What a training tells.
 
@@ -100,11 +101,25 @@ def verdict(
         history: one dict an epoch, as in ``run.history``.
         records: of the layers, as in ``run.records``.
         diverged: what became infinite or NaN, and where, if something did.
+        given: arguments of ``rt.train`` that were used; nobody is advised to use them.
     Example:
         >>> history = [{"epoch": e, "loss": 2 / e, "val_loss": 2 / min(e, 5) + e / 50} for e in range(1, 15)]
         >>> print(verdict(history).text)
         Over-fitting from epoch 6: validation loss rises while training loss falls.
     """
+    found = _verdict(history, records, diverged)
+    return replace(
+        found, also=tuple(_new(each, given) for each in found.also), advice=_new(found, given).advice
+    )
+
+
+def _new(told: Verdict, given: Collection[str]) -> Verdict:
+    """A verdict without advice that was taken already."""
+    advice = tuple(line for line in told.advice if not any(f"{name}=" in line for name in given))
+    return replace(told, advice=advice)
+
+
+def _verdict(history: Sequence[Mapping[str, Any]], records: Sequence[Records], diverged: str) -> Verdict:
     told = symptoms(records)
     main = _of_curves(history, records, diverged)
     if told and (
