@@ -221,7 +221,7 @@ def test_many_at_once_are_what_they_are_one_by_one(color, channels, size):
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("method", ["bilinear", "nearest", "lanczos"])
 def test_deeper_pictures_are_treated_as_8_bit_ones_without_their_rounding(color, channels, method):
-    codec = rt.Image(7, 5, color=color, resample=method, fit="fit", layout="hwc")
+    codec = rt.Image(7, 5, color=color, resample=method, fit="pad", layout="hwc")
     pictures = array(2, 12, 9, channels)
     exact = codec.pack(pictures / 255)
     assert exact.dtype == torch.float32

@@ -1,5 +1,6 @@
 """Pictures as files, bytes and Pillow images, against Pillow itself."""
 
+import gzip
 import io
 import os
 import pathlib
@@ -83,7 +84,7 @@ def test_stretching_is_the_default_and_one_number_is_a_square():
 @pytest.mark.parametrize(("height", "width"), [(40, 80), (80, 40), (1, 300), (300, 1), (33, 33), (7, 5)])
 def test_fitting_shows_all_of_the_picture_between_black_bars(height, width):
     image = pillow.new("RGB", (width, height), (200, 100, 50))
-    found = pixels(rt.Image(33, 33, fit="fit"), image)
+    found = pixels(rt.Image(33, 33, fit="pad"), image)
     seen = found.any(axis=2)
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     scale = min(33 / width, 33 / height)
@@ -92,7 +93,7 @@ def test_fitting_shows_all_of_the_picture_between_black_bars(height, width):
     assert abs(rows[0] - (32 - rows[-1])) <= 1
     assert abs(columns[0] - (32 - columns[-1])) <= 1
     assert (found[seen] == (200, 100, 50)).all()
-    clear = pixels(rt.Image(33, 33, fit="fit", color="rgba"), image)
+    clear = pixels(rt.Image(33, 33, fit="pad", color="rgba"), image)
     assert (clear[~seen] == 0).all()
 
 
@@ -374,13 +375,13 @@ def test_normalising_subtracts_the_mean_and_divides_by_the_deviation():
 @pytest.mark.parametrize(
     ("how", "text"),
     [
-        ({"normalize": "imagnet"}, "normalize is None, 'imagenet', or a pair"),
-        ({"normalize": 0.5}, "normalize is None, 'imagenet', or a pair"),
+        ({"normalize": "imagnet"}, "normalize is None, 'imagenet', 'data', or a pair"),
+        ({"normalize": 0.5}, "normalize is None, 'imagenet', 'data', or a pair"),
         ({"normalize": (0.5, 0)}, "deviation is a number from 1e-12"),
         ({"normalize": (0.5, (1, 2))}, "normalize has 2 numbers, rgb has 3 colours"),
         ({"normalize": "imagenet", "color": "gray"}, "normalize has 3 numbers, gray has 1 colours"),
         ({"color": "grey"}, "Did you mean 'gray'"),
-        ({"fit": "cover"}, "fit is one of 'stretch', 'fit', 'crop'"),
+        ({"fit": "cover"}, "fit is one of 'stretch', 'crop', 'pad'"),
         ({"resample": "cubic"}, "Did you mean 'bicubic'"),
         ({"layout": "whc"}, "layout is one of"),
         ({"width": 5}, "the height is missing"),
@@ -394,28 +395,47 @@ def test_settings_that_cannot_be_are_refused(how, text):
         rt.Image(**how)
 
 
-def test_normalising_by_the_data_is_for_later():
-    with pytest.raises(rt.NotYetError, match="normalize='data' is not there yet"):
-        rt.Image(28, normalize="data")
-
-
 # Real pictures ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "archive", ["imagenet_samples/imagenet_samples_256px.zip", "cats_dogs/cats_dogs_200px.zip"]
-)
+PHOTOGRAPHS = {
+    "imagenet_samples/imagenet_samples_256px.zip": 101,
+    "cats_dogs/cats_dogs_200px.zip": 401,
+    "flowers/flowers_160px.zip": 151,
+    "penn_fudan/penn_fudan_256px.zip": 41,
+    "coco128/coco128_416px.zip": 31,
+}
+"""The sets of real pictures, and every how many of them the sampled run looks at."""
+
+
+@pytest.mark.parametrize("archive", PHOTOGRAPHS)
 def test_photographs_come_out_as_pillow_reads_and_resizes_them(archive, full):
     if not (DATA / archive).exists():
         pytest.skip(f"{archive} of the shared data is not there")
     with zipfile.ZipFile(DATA / archive) as photos:
-        names = [name for name in photos.namelist() if name.endswith(".jpg")]
-        for name in names if full else names[::101]:
+        names = [name for name in photos.namelist() if name.endswith((".jpg", ".png"))]
+        for name in names if full else names[:: PHOTOGRAPHS[archive]]:
             coded = photos.read(name)
             image = pillow.open(io.BytesIO(coded)).convert("RGB")
             wanted = image.resize((96, 64), pillow.Resampling.BILINEAR)
             assert same(pixels(rt.Image(64, 96), coded), wanted)
             assert same(pixels(rt.Image(64, 96), np.asarray(image)), wanted)
+            assert same(pixels(rt.Image(), coded), image)
             assert same(pixels(rt.Image(color="gray"), coded), image.convert("L"))
             real = pixels(rt.Image(64, 96), np.asarray(image) / 255)
             assert np.abs(real - np.asarray(wanted)).max() < 1.01
+
+
+def test_sets_of_arrays_come_out_as_they_are():
+    places = {
+        "mnist/t10k-images-idx3-ubyte.gz": (28, 28),
+        "fashion_mnist/t10k-images-idx3-ubyte.gz": (28, 28),
+    }
+    found = [name for name in places if (DATA / name).exists()]
+    if not found:
+        pytest.skip("mnist and fashion_mnist of the shared data are not there")
+    for name in found:
+        raw = np.frombuffer(gzip.decompress((DATA / name).read_bytes()), np.uint8, offset=16)
+        images = raw.reshape(-1, *places[name])
+        packed = rt.Image(28, 28, color="gray").pack(images)
+        assert torch.equal(packed[:, 0], torch.from_numpy(images.copy()))

@@ -33,6 +33,8 @@ SAMPLES = {
         rt.Image(4, 6, color="rgba", fit="crop", resample="lanczos", layout="chw"),
         rt.Image(8, 8, normalize="imagenet"),
         rt.Image(8, 8, normalize=(0.5, (0.1, 0.2, 0.3))),
+        rt.Image(8, resize=9, crop="center", background="#ff8000"),
+        rt.Image(8, fit="pad", normalize="data"),
     ],
     "Scalar": [rt.Scalar()],
     "Tensor": [rt.Tensor((3, 4)), rt.Tensor((3, None)), rt.Tensor(())],

@@ -11,20 +11,25 @@ from retia._late import numpy as np
 from retia._late import pillow_image
 from retia._torch import torch
 from retia.codecs.arrays import as_array, brief, is_array, rows_where
-from retia.codecs.layouts import LAYOUTS, Layout, find_layout
-from retia.codecs.normalize import read_normalize, scale_of
+from retia.codecs.layouts import LAYOUTS, Layout, are_alike, find_layout, is_nested_numbers
+from retia.codecs.normalize import learned, read_normalize, scale_of
 from retia.codecs.pictures import (
+    WHITE,
     in_colour,
     is_picture,
     name_of,
+    named,
     open_picture,
+    read_color,
     real_in_colour,
     size_of,
     to_255,
 )
-from retia.codecs.resize import FILTERS, FITS, resize, resize_real
+from retia.codecs.resize import CROPS, FILTERS, FITS, Frame, check_frame
+from retia.codecs.threads import in_threads
 from retia.errors import ArgumentError, CodecError
 from retia.nets.codec import Codec, Reading, codec
+from retia.nets.expression import MIGRATIONS
 from retia.nets.graph import Graph
 from retia.nets.net import Net
 from retia.nets.settings import choice, make, setting, whole
@@ -48,19 +53,26 @@ class Image(Codec):
 
     Takes paths, bytes of a file, open files, Pillow images, and arrays by the tables of layouts and ranges
     in ``retia.codecs.layouts``; a real picture is in 0..1 already and is not divided again. Every one of
-    them goes through the same resizing. Orientation tags are obeyed; transparency stands on white unless
-    the colour has it; of several frames the first is taken; colour profiles are not applied.
+    them goes through the same resizing. Orientation tags are obeyed; transparency stands on the background
+    unless the colour has it; of several frames the first is taken; colour profiles are not applied. Gray
+    pictures keep up to 16 bits, colours 8. Several files are decoded in threads.
 
     Shape:  (c, height, width), c = 3 for rgb, 1 for gray, 4 for rgba
     Args:
         height: in pixels; both sizes come from the net or the data when left out.
         width: in pixels; the height again when left out, so that ``Image(64)`` is square.
         color: ``"rgb"``, ``"gray"`` or ``"rgba"``.
-        fit: for pictures of another aspect ratio: ``"stretch"``, ``"fit"`` (all of it, between black bars) or
-            ``"crop"`` (the middle).
+        fit: for pictures of another aspect ratio: ``"stretch"``, ``"crop"`` (the middle) or ``"pad"`` (all of
+            it, between black bars).
+        resize: in pixels; the shorter side is brought to this length first, then ``crop="center"`` cuts out
+            the middle. ``Image(224, resize=255, crop="center")`` is what many trained nets expect.
+        crop: ``"center"``, together with ``resize``.
         resample: ``"nearest"``, ``"box"``, ``"bilinear"``, ``"hamming"``, ``"bicubic"`` or ``"lanczos"``.
+        background: what transparent pixels stand on: (red, green, blue) from 0 to 255, ``"#rrggbb"``,
+            ``"white"`` or ``"black"``.
         normalize: (mean, deviation) of pixels in 0..1, a number each or one for each colour: what the net
-            takes is ``(pixel - mean) / deviation``. ``"imagenet"`` for those of ImageNet.
+            takes is ``(pixel - mean) / deviation``. ``"imagenet"`` for those of ImageNet, ``"data"`` for
+            those of the training part, learned before the first step.
         layout: how arrays are read: ``"hw"``, ``"hwc"`` or ``"chw"``; by shape when left out.
     Raises:
         CodecError: no picture, a damaged or too large one, or an array with two readings.
@@ -75,6 +87,7 @@ class Image(Codec):
         b'\\x003f\\xff'
     """
 
+    version: ClassVar[int] = 2
     cure: ClassVar[str] = 'Image(28, 28) is 28 x 28 in rgb; Image(28, 28, color="gray") has one colour'
 
     height: int | None = setting(whole(1, 65535, optional=True), default=None)
@@ -82,7 +95,10 @@ class Image(Codec):
     _: KW_ONLY
     color: str = setting(choice(*CHANNELS), default="rgb")
     fit_: str = setting(choice(*FITS), default="stretch", alias="fit")
+    resize: int | None = setting(whole(1, 65535, optional=True), default=None)
+    crop: str | None = setting(choice(*CROPS), default=None)
     resample: str = setting(choice(*FILTERS), default="bilinear")
+    background: tuple[int, int, int] = setting(read_color, default=WHITE)
     normalize: Any = setting(read_normalize, default=None)
     layout: str | None = setting(choice(None, *LAYOUTS), default=None)
 
@@ -93,7 +109,8 @@ class Image(Codec):
             )
         if self.width is None:
             object.__setattr__(self, "width", self.height)
-        for each in self._scale() or ():
+        check_frame("Image", (self.height, self.width), self.fit_, self.resize, self.crop)
+        for each in (None if self.normalize == "data" else self._scale()) or ():
             if len(each) != self.channels:
                 raise ArgumentError(
                     f"Image: normalize has {len(each)} numbers, {self.color} has {self.channels} colours.",
@@ -111,19 +128,21 @@ class Image(Codec):
         return (self.channels, self.height, self.width)
 
     def is_fitted(self) -> bool:
-        return self.height is not None
+        return self.height is not None and self.normalize != "data"
 
     def fit(self, things: Sequence[Any]) -> Image:
-        """The size that all pictures have, where none was given."""
-        if self.is_fitted():
+        """The size that all pictures have, and their mean and deviation, where they were left open."""
+        if self.height is None:
+            sizes = dict.fromkeys(self._sizes(things))
+            if len(sizes) != 1:
+                raise _different(list(sizes))
+            return self._with_size(*next(iter(sizes))).fit(things)
+        if self.normalize != "data":
             return self
-        sizes = dict.fromkeys(self._sizes(things))
-        if len(sizes) != 1:
-            raise _different(list(sizes))
-        return self._with_size(*next(iter(sizes)))
+        return make(Image, {**self.settings(), "normalize": learned(things, self._pixels)})
 
     def with_shape(self, shape: Shape | None) -> Image:
-        if self.is_fitted() or shape is None or len(shape) != 3:
+        if self.height is not None or shape is None or len(shape) != 3:
             return self
         height, width = shape[1:]
         return self._with_size(height, width) if isinstance(height, int) and isinstance(width, int) else self
@@ -134,7 +153,7 @@ class Image(Codec):
     def is_one(self, thing: Any) -> bool:
         if is_picture(thing):
             return True
-        if isinstance(thing, list | tuple) and not _is_nested_numbers(thing):
+        if isinstance(thing, list | tuple) and not is_nested_numbers(thing):
             return False
         if not is_array(thing) and not isinstance(thing, list | tuple):
             raise _no_picture(thing, "Image")
@@ -186,10 +205,10 @@ class Image(Codec):
             things = array.tolist()
         if len(things) == 0:
             return np.zeros((0, self.height or 0, self.width or 0, self.channels), np.uint8)
-        if len(things) > 1 and _are_alike(things):
+        if len(things) > 1 and are_alike(things):
             layout = self._layout(things[0].shape, False, "Image: row 0")
             return self._of_array(np.stack(list(things)), Layout(layout.axes, True), "Image")
-        rows = [self._of_thing(thing, _row(i, things)) for i, thing in enumerate(things)]
+        rows = in_threads(lambda i, thing: self._of_thing(thing, _row(i, things)), things)
         sizes = dict.fromkeys(row.shape[:2] for row in rows)
         if len(sizes) > 1:
             raise _different(list(sizes))
@@ -197,7 +216,8 @@ class Image(Codec):
 
     def _of_thing(self, thing: Any, where: str) -> NDArray[Any]:
         if is_picture(thing):
-            found = in_colour(open_picture(thing), self.color, name_of(thing))
+            with named(where):
+                found = in_colour(open_picture(thing), self.color, name_of(thing), self.background)
             return self._sized(found) if isinstance(found, pillow_image.Image) else self._sized_real(found)
         if not is_array(thing) and not isinstance(thing, list | tuple):
             raise _no_picture(thing, where)
@@ -211,7 +231,7 @@ class Image(Codec):
                 f"{where}: an array of shape {array.shape} has no pixels.", path=where, got=array.shape
             )
         if pixels.dtype != np.uint8:
-            pixels = real_in_colour(pixels, self.color)
+            pixels = real_in_colour(pixels, self.color, self.background)
             sized = [self._sized_real(each) for each in pixels] if self._resizes(pixels) else pixels
         else:
             pixels = self._coloured(pixels)
@@ -225,22 +245,27 @@ class Image(Codec):
             return pixels if c == self.channels else np.zeros((n, h, w, self.channels), np.uint8)
         made = []
         for part in np.array_split(pixels, max(pixels.size // AT_ONCE, 1)):
-            tall = in_colour(_as_image(part.reshape(-1, w, c)), self.color, "Image")
+            tall = in_colour(_as_image(part.reshape(-1, w, c)), self.color, "Image", self.background)
             made.append(np.asarray(tall).reshape(len(part), h, w, self.channels))
         return np.concatenate(made)
 
+    @cached_property
+    def _frame(self) -> Frame | None:
+        if self.height is None or self.width is None:
+            return None
+        return Frame(self.height, self.width, self.fit_, self.resize)
+
     def _resizes(self, pixels: NDArray[Any]) -> bool:
-        return self.is_fitted() and len(pixels) > 0 and pixels.shape[1:3] != (self.height, self.width)
+        if self._frame is None or not len(pixels):
+            return False
+        return self.resize is not None or pixels.shape[1:3] != (self.height, self.width)
 
     def _sized(self, image: pillow_image.Image) -> NDArray[Any]:
-        if self.height is not None and self.width is not None:
-            image = resize(image, self.height, self.width, self.fit_, self.resample)
+        image = self._frame.apply(image, self.resample) if self._frame is not None else image
         return np.asarray(image).reshape(image.height, image.width, self.channels)
 
     def _sized_real(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        if self.height is None or self.width is None:
-            return pixels
-        return resize_real(pixels, self.height, self.width, self.fit_, self.resample)
+        return self._frame.apply_real(pixels, self.resample) if self._frame is not None else pixels
 
     def _layout(self, shape: tuple[int, ...], many: bool | None, where: str) -> Layout:
         size = (self.height, self.width)
@@ -281,24 +306,18 @@ class Image(Codec):
         return [_as_image(each) for each in np.moveaxis(levels, 1, -1)]
 
 
+def _since_2(settings: dict[str, Any]) -> dict[str, Any]:
+    """``fit="fit"`` is called ``"pad"`` since version 2; no pixel has moved."""
+    return {**settings, "fit": "pad" if settings.get("fit") == "fit" else settings.get("fit", "stretch")}
+
+
+MIGRATIONS["Image", 1] = _since_2
+
+
 def _as_image(pixels: NDArray[Any]) -> pillow_image.Image:
     """8-bit pixels (h, w, c) as a Pillow image."""
     plain = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     return pillow_image.fromarray(np.ascontiguousarray(plain))
-
-
-def _are_alike(things: Sequence[Any]) -> bool:
-    first = things[0]
-    return all(
-        type(each) is np.ndarray and each.shape == first.shape and each.dtype == first.dtype
-        for each in things
-    )
-
-
-def _is_nested_numbers(thing: Any) -> bool:
-    while isinstance(thing, list | tuple) and thing:
-        thing = thing[0]
-    return isinstance(thing, bool | int | float)
 
 
 def _row(row: int, things: Sequence[Any]) -> str:

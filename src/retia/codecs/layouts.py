@@ -26,6 +26,7 @@ real numbers         0..1, else refused
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,22 @@ def find_layout(
     if len(found) > 1:
         raise _several(shape, found, where)
     return found[0]
+
+
+def are_alike(things: Sequence[Any]) -> bool:
+    """Whether all are NumPy arrays of one shape and type, so that they can be read together."""
+    first = things[0]
+    return all(
+        type(each) is np.ndarray and each.shape == first.shape and each.dtype == first.dtype
+        for each in things
+    )
+
+
+def is_nested_numbers(thing: Any) -> bool:
+    """Whether a thing is a number, or lists of numbers, lists of these, and so on."""
+    while isinstance(thing, list | tuple) and thing:
+        thing = thing[0]
+    return isinstance(thing, bool | int | float)
 
 
 def _no_layout(shape: tuple[int, ...], axes: str | None, many: bool | None, where: str) -> CodecError:

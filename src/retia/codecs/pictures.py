@@ -2,20 +2,23 @@
 
 A file is looked at before it is decoded: which format it has (``FORMATS`` and no other), how many
 pixels (``LIMIT``). Orientation tags are obeyed, the first frame of several is taken, colour profiles are
-not applied. Transparent pixels stand on white, as a page shows them.
+not applied. Transparent pixels stand on a background, white as a page where nothing else is said.
 """
 
 from __future__ import annotations
 
 import io
+import operator
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from retia._late import numpy as np
 from retia._late import pillow_image, pillow_ops
 from retia.codecs.arrays import brief
-from retia.errors import CodecError
+from retia.errors import ArgumentError, CodecError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +30,8 @@ LARGEST_FILE = 1 << 28
 """Bytes of the largest file that is read."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "ICO")
+WHITE = (255, 255, 255)
+NAMED = {"white": WHITE, "black": (0, 0, 0)}
 MODES = {"gray": "L", "rgb": "RGB", "rgba": "RGBA"}
 DEEP = ("I", "I;16", "I;16B", "I;16L", "F")
 """Pillow's modes of one channel with more than 8 bits."""
@@ -52,6 +57,39 @@ def name_of(thing: Any) -> str:
     return str(getattr(thing, "name", None) or getattr(thing, "filename", None) or "the picture")
 
 
+@contextmanager
+def named(where: str) -> Iterator[None]:
+    """Errors about one of several pictures say which: ``where`` is ``"Image: row 3"``."""
+    try:
+        yield
+    except CodecError as error:
+        if ": row" not in where or error.message.startswith(where):
+            raise
+        raise CodecError(
+            f"{where}: {error.message}",
+            because=error.because,
+            fix=error.fix,
+            path=error.path,
+            expected=error.expected,
+            got=error.got,
+        ) from error
+
+
+def read_color(name: str, value: Any) -> tuple[int, int, int]:
+    """The rule of a colour: (red, green, blue) from 0 to 255, ``"#rrggbb"``, ``"white"`` or ``"black"``."""
+    if isinstance(value, str) and value in NAMED:
+        return NAMED[value]
+    with suppress(ValueError, TypeError):
+        if isinstance(value, str) and len(value) == 7 and value[0] == "#":
+            return tuple(bytes.fromhex(value[1:]))  # type: ignore[return-value]
+        if isinstance(value, tuple | list) and len(value) == 3:
+            return tuple(bytes(map(operator.index, value)))  # type: ignore[return-value]
+    raise ArgumentError(
+        f"{name} is (red, green, blue) from 0 to 255, '#rrggbb', 'white' or 'black'; got {brief(value)}.",
+        got=value,
+    )
+
+
 def open_picture(thing: Any) -> pillow_image.Image:
     """A picture, decoded and turned upright, in whatever mode it has. Raises ``CodecError``."""
     name = name_of(thing)
@@ -70,17 +108,19 @@ def size_of(thing: Any) -> tuple[int, int]:
         return _upright_size(image)
 
 
-def in_colour(image: pillow_image.Image, color: str, name: str) -> pillow_image.Image | NDArray[Any]:
+def in_colour(
+    image: pillow_image.Image, color: str, name: str, background: tuple[int, ...] = WHITE
+) -> pillow_image.Image | NDArray[Any]:
     """A picture as ``L``, ``RGB`` or ``RGBA``; one of more than 8 bits as an array (h, w, c), 0..255."""
     if image.mode in DEEP:
-        return real_in_colour(_deep(image, name), color)
+        return real_in_colour(_deep(image, name), color, background)
     try:
         if image.has_transparency_data:
             image = image.convert("RGBA")
         elif image.mode not in ("L", "RGB", "RGBA"):
             image = image.convert("L" if image.mode == "1" else "RGB")
         if image.mode == "RGBA" and color != "rgba":
-            page = pillow_image.new("RGBA", image.size, "white")
+            page = pillow_image.new("RGBA", image.size, (*background, 255))
             image = pillow_image.alpha_composite(page, image).convert("RGB")
         return image if image.mode == MODES[color] else image.convert(MODES[color])
     except ValueError as error:
@@ -89,11 +129,11 @@ def in_colour(image: pillow_image.Image, color: str, name: str) -> pillow_image.
         ) from None
 
 
-def real_in_colour(pixels: NDArray[Any], color: str) -> NDArray[Any]:
+def real_in_colour(pixels: NDArray[Any], color: str, background: tuple[int, ...] = WHITE) -> NDArray[Any]:
     """Real pixels (..., c) from 0 to 255 in another colour, by the rules for 8-bit pictures."""
     if pixels.shape[-1] == 4 and color != "rgba":
         alpha = pixels[..., 3:] / 255
-        pixels = pixels[..., :3] * alpha + 255 * (1 - alpha)
+        pixels = pixels[..., :3] * alpha + np.array(background, pixels.dtype) * (1 - alpha)
     if color == "gray":
         if pixels.shape[-1] == 3:
             pixels = pixels @ np.array(LUMA, pixels.dtype)[:, None]
@@ -179,7 +219,12 @@ def _deep(image: pillow_image.Image, name: str) -> NDArray[Any]:
     pixels = np.asarray(image)
     if image.mode != "F" and pixels.size and pixels.min() >= 0 and pixels.max() <= 65535:
         pixels = pixels.astype(np.uint16)
-    return to_255(pixels, name).astype(np.float32)[..., None]
+    gray = to_255(pixels, name).astype(np.float32)[..., None]
+    clear = image.info.get("transparency")
+    if clear is None:
+        return gray
+    alpha = np.where(pixels == clear, np.float32(0), np.float32(255))[..., None]
+    return np.concatenate([gray, gray, gray, alpha], axis=-1)
 
 
 def to_255(pixels: NDArray[Any], name: str) -> NDArray[Any]:
