@@ -6,7 +6,7 @@ A net is an expression that you can print, draw, slice, join, train, look inside
 
 from typing import NoReturn as _NoReturn
 
-from retia.codecs import Boolean, Classes, Image, Scalar, Tensor, Vector
+from retia.codecs import Boolean, Classes, Image, Ordinal, Scalar, Tags, Tensor, Vector
 from retia.engine.process import process
 from retia.errors import (
     ArgumentError,
@@ -272,6 +272,7 @@ __all__ = [
     "OnPlateau",
     "OneCycle",
     "OneHot",
+    "Ordinal",
     "PReLU",
     "Pad",
     "Parameter",
@@ -315,6 +316,7 @@ __all__ = [
     "StepDecay",
     "StructureError",
     "Sweep",
+    "Tags",
     "Tanh",
     "Target",
     "Tensor",

@@ -361,3 +361,26 @@ def test_codecs_work_without_a_net():
         pytest.approx({"dog": 0.9}),
         pytest.approx({"cat": 0.8}),
     ]
+
+
+def test_below_the_threshold_the_answer_is_the_word_given():
+    codec = rt.Classes(["a", "b"], threshold=0.75)
+    rows = [[0.75, 0.25], [0.25, 0.75], [0.6, 0.4]]
+    assert ask(codec, rows, ending="softmax") == ["a", "b", "uncertain"]
+    assert ask(codec, torch.tensor(rows).log(), ending="log_softmax")[2] == "uncertain"
+    assert ask(codec, [[0.0, 2.0], [0.0, 1.0]]) == ["b", "uncertain"]
+    assert ask(codec, rows, top=1, ending="softmax")[2] == pytest.approx({"a": 0.6})
+    assert ask(rt.Classes(["a", "b"], threshold=0.9, uncertain=-1), rows, ending="softmax") == [-1, -1, -1]
+    assert rt.Classes(threshold=0.75, uncertain="?").fit(["b", "a"]) == rt.Classes(
+        ["a", "b"], threshold=0.75, uncertain="?"
+    )
+
+
+def test_the_word_for_uncertain_is_none_of_the_labels():
+    with pytest.raises(rt.ArgumentError, match="Classes: uncertain is 'b', which is one of the labels"):
+        rt.Classes(["a", "b"], threshold=0.5, uncertain="b")
+    with pytest.raises(
+        rt.ArgumentError, match="Classes: uncertain is a text, a whole number or a truth value"
+    ):
+        rt.Classes(["a", "b"], threshold=0.5, uncertain=None)
+    assert rt.Classes(["sure", "uncertain"]).decode([0.4, 0.6]) == "uncertain"

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn.preprocessing import StandardScaler
 
 import retia as rt
 from retia.nets import Reading
@@ -197,3 +198,90 @@ def test_numbers_stand_at_the_ports_of_a_net():
     assert net([1, 2, 3]).shape == (2,)
     assert [row.shape for row in net([[1, 2, 3], [4, 5, 6]])] == [(2,), (2,)]
     assert isinstance(rt.Sigmoid(input=rt.Scalar(), output=rt.Scalar())(0.0), float)
+
+
+# Standardised -------------------------------------------------------------------------------------
+
+ROWS = hnp.arrays(
+    np.float64,
+    hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=6),
+    elements=st.floats(-1e6, 1e6),
+)
+
+
+@given(ROWS)
+def test_mean_and_deviation_are_those_of_scikit_learn(rows):
+    codec = rt.Vector(normalize="data").fit(rows)
+    reference = StandardScaler().fit_transform(rows)
+    assert np.allclose(codec.pack(rows).numpy(), reference, rtol=1e-5, atol=1e-5)
+
+
+@given(ROWS)
+def test_what_is_standardised_comes_back(rows):
+    for how in ("data", "robust"):
+        codec = rt.Vector(normalize=how, unit="m").fit(rows)
+        assert codec == rt.Vector(rows.shape[1], normalize=codec.normalize, unit="m")
+        back = np.array(codec.unpack(codec.pack(rows), Reading()))
+        assert np.allclose(back, rows, rtol=1e-5, atol=1e-6 * (1 + np.abs(rows).max()))
+    one = rt.Scalar(normalize="data").fit(rows[:, 0])
+    assert one.unpack(one.pack(rows[:, 0]), Reading()) == pytest.approx(
+        rows[:, 0].tolist(), rel=1e-5, abs=1e-6 * (1 + np.abs(rows).max())
+    )
+
+
+def test_outliers_count_little_where_it_is_robust():
+    values = [*np.random.default_rng(0).normal(5, 2, 2000), 1e6, -1e9]
+    mean, deviation = rt.Scalar(normalize="robust").fit(values).normalize
+    assert mean == pytest.approx(5, abs=0.2)
+    assert deviation == pytest.approx(2, abs=0.2)
+
+
+def test_what_is_always_the_same_is_divided_by_1():
+    assert rt.Scalar(normalize="data").fit([0.1] * 3).normalize == pytest.approx((0.1, 1.0))
+    assert rt.Scalar(normalize="robust").fit([2, 2, 2, 2, 2, 8]).normalize[1] == pytest.approx(np.sqrt(5))
+
+
+def test_numbers_far_from_zero_keep_their_differences():
+    years = [1e9 + row for row in range(5)]
+    codec = rt.Scalar(normalize="data").fit(years)
+    assert codec.decode(codec.encode(years)) == pytest.approx(years, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: rt.Scalar(normalize="imagenet"), "normalize is None, 'data', 'robust', or a pair"),
+        (lambda: rt.Scalar(normalize=(0, 0)), "Scalar: normalize: deviation is a number from 1e-300"),
+        (lambda: rt.Scalar(normalize=((1, 2), 1)), "there is one number"),
+        (lambda: rt.Vector(3, normalize=((1, 2), 1)), "normalize has 2 numbers, the vectors have 3"),
+        (lambda: rt.Vector(normalize=((1, 2), (1, 1, 1))), "normalize has 3 numbers, the vectors have 2"),
+        (lambda: rt.Scalar(unit=""), "Scalar: unit is a text such as 'kg', or None; got ''"),
+        (lambda: rt.Scalar(unit=3), "Scalar: unit is a text"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(make, text):
+    with pytest.raises(rt.ArgumentError, match=text):
+        make()
+
+
+def test_what_has_not_been_learned_is_not_used():
+    with pytest.raises(rt.CodecError, match="has learned no mean and deviation yet"):
+        rt.Scalar(normalize="data").pack([1.0])
+    with pytest.raises(rt.CodecError, match="no examples to learn the mean and deviation from"):
+        rt.Scalar(normalize="data").fit([])
+    with pytest.raises(rt.CodecError, match="row 1 has nan, which is not a finite number"):
+        rt.Scalar(normalize="data").fit([1.0, math.nan])
+    with pytest.raises(rt.CodecError, match="too large to be standardised"):
+        rt.Scalar(normalize="data").fit([1e300, -1e300])
+
+
+def test_a_net_answers_in_the_unit_of_the_data():
+    x = np.linspace(-1, 1, 200, dtype=np.float32).reshape(-1, 1)
+    y = 5e5 + 2e5 * x[:, 0]
+    net = rt.Linear(1, input=rt.Vector(normalize="data"), output=rt.Scalar(normalize="data", unit="USD"))
+    run = rt.train(net, (x, y), epochs=60, optimizer=rt.Adam(0.05), seed=0, validation=0)
+    learned = run.net.outputs["output"].codec
+    assert learned.normalize == pytest.approx((y.mean(), y.std()))
+    assert repr(learned).endswith(", unit='USD')")
+    assert run.net([0.5]) == pytest.approx(6e5, rel=0.01)
+    assert rt.measure(run.net, (x, y)).r2 > 0.999

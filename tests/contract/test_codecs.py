@@ -25,6 +25,7 @@ SAMPLES = {
         rt.Classes(["cat", "dog"]),
         rt.Classes([7, "7", True]),
         rt.Classes(["a", "b", "c"], form="one-hot"),
+        rt.Classes(["a", "b"], threshold=0.75, uncertain=0),
     ],
     "Image": [
         rt.Image(),
@@ -36,9 +37,21 @@ SAMPLES = {
         rt.Image(8, resize=9, crop="center", background="#ff8000"),
         rt.Image(8, fit="pad", normalize="data"),
     ],
-    "Scalar": [rt.Scalar()],
+    "Ordinal": [rt.Ordinal(), rt.Ordinal(["low", "high"]), rt.Ordinal([1, 2, 5, "more"])],
+    "Scalar": [
+        rt.Scalar(),
+        rt.Scalar(normalize="data", unit="kg"),
+        rt.Scalar(normalize="robust"),
+        rt.Scalar(normalize=(170.5, 10), unit="cm"),
+    ],
+    "Tags": [rt.Tags(), rt.Tags(["a", "b", 3]), rt.Tags(["a"], threshold=0.25)],
     "Tensor": [rt.Tensor((3, 4)), rt.Tensor((3, None)), rt.Tensor(())],
-    "Vector": [rt.Vector(), rt.Vector(3)],
+    "Vector": [
+        rt.Vector(),
+        rt.Vector(3),
+        rt.Vector(3, normalize="data"),
+        rt.Vector(2, normalize=((0.5, 1.5), 2.0), unit="m"),
+    ],
 }
 
 FITTED = [codec for samples in SAMPLES.values() for codec in samples if codec.is_fitted()]

@@ -9,7 +9,7 @@ from retia._late import numpy as np
 from retia._torch import torch
 from retia.codecs.arrays import as_array, brief, is_array
 from retia.codecs.choices import PROPERTIES, Choices, probabilities, scores_of
-from retia.codecs.classes import read_label
+from retia.codecs.labels import read_label
 from retia.errors import CodecError
 from retia.nets.codec import Codec, Reading, codec
 from retia.nets.settings import real, setting

@@ -1,21 +1,23 @@
 """Numbers: one, a vector of them, or an array of any rank, encoded as float32.
 
-Whole numbers and truth values become real ones. What is ragged, not a number, not finite or beyond
-float32 is refused, and the error names the row.
+One number and vectors can be standardised, which decoding undoes. Whole numbers and truth values become real
+ones. What is ragged, not a number, not finite or beyond float32 is refused, and the error names the row.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from retia._late import numpy as np
 from retia._torch import torch
 from retia.codecs.arrays import as_numbers, brief, is_array, rows_where
-from retia.errors import CodecError
+from retia.codecs.scaling import LEARNED, learn_scale, plain, read_normalize
+from retia.errors import ArgumentError, CodecError
 from retia.nets.codec import Codec, Reading, codec
-from retia.nets.settings import setting, whole, whole_tuple
+from retia.nets.settings import make, setting, whole, whole_tuple
 from retia.shapes import Shape, show
 
 if TYPE_CHECKING:
@@ -34,8 +36,17 @@ class Numbers(Codec):
     def sizes(self) -> tuple[int | None, ...]:
         """Sizes of one example's axes, None for those that are not known yet."""
 
-    def with_sizes(self, sizes: tuple[int, ...]) -> Codec:
+    @property
+    def scale(self) -> Any:
+        """None, (mean, deviation), or how they are learned; for leaves that standardise."""
+        return None
+
+    def with_sizes(self, sizes: tuple[int, ...]) -> Numbers:
         """The same codec with all its sizes; for leaves whose sizes can be open."""
+        return self
+
+    def with_scale(self, scale: tuple[Any, Any]) -> Numbers:
+        """The same codec with the mean and deviation that it has learned; for leaves that standardise."""
         return self
 
     # Finished -------------------------------------------------------------------------------------
@@ -45,18 +56,24 @@ class Numbers(Codec):
         return self.sizes
 
     def is_fitted(self) -> bool:
-        return None not in self.sizes
+        return None not in self.sizes and self.scale not in LEARNED
 
     def fit(self, things: Sequence[Any]) -> Codec:
         if self.is_fitted():
             return self
         batch = self._rows(things)
         if not len(batch):
-            raise CodecError(f"{self!r}: there are no examples to learn the size from.")
-        return self.with_sizes(batch.shape[1:])
+            what = "size" if None in self.sizes else "mean and deviation"
+            raise CodecError(f"{self!r}: there are no examples to learn the {what} from.")
+        sized = self.with_sizes(batch.shape[1:])
+        if self.scale not in LEARNED:
+            return sized
+        self._refuse_wild(np.isfinite(batch), batch)
+        mean, deviation = learn_scale(batch, self.scale, repr(self))
+        return sized.with_scale((plain(mean), plain(deviation)))
 
     def with_shape(self, shape: Shape | None) -> Codec:
-        if self.is_fitted() or shape is None or not all(isinstance(size, int) for size in shape):
+        if None not in self.sizes or shape is None or not all(isinstance(size, int) for size in shape):
             return self
         return self.with_sizes(shape)  # type: ignore[arg-type]
 
@@ -77,12 +94,28 @@ class Numbers(Codec):
 
     def pack(self, things: Sequence[Any]) -> torch.Tensor:
         rows = self._rows(things)
+        scale = self._known_scale()
         with np.errstate(over="ignore"):
-            packed = np.array(rows, dtype=np.float32)
-        bad = rows_where(~np.isfinite(packed))
+            packed = np.array(rows if scale is None else (rows - scale[0]) / scale[1], dtype=np.float32)
+        self._refuse_wild(np.isfinite(packed), rows)
+        return torch.from_numpy(packed)
+
+    def _known_scale(self) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Mean and deviation in float64; None where numbers stay as they are."""
+        if self.scale is None:
+            return None
+        if self.scale in LEARNED:
+            raise CodecError(
+                f"{self!r} has learned no mean and deviation yet.", fix="codec.fit(numbers), or rt.train"
+            )
+        return np.asarray(self.scale[0], np.float64), np.asarray(self.scale[1], np.float64)
+
+    def _refuse_wild(self, fine: NDArray[Any], rows: NDArray[Any]) -> None:
+        """Make sure that no number is NaN, infinite, or beyond what the net computes in."""
+        bad = rows_where(~fine)
         if bad.any():
             row = int(bad.argmax())
-            worst = rows[row][~np.isfinite(packed[row])].ravel()[0]
+            worst = rows[row][~fine[row]].ravel()[0]
             wrong = "beyond float32" if np.isfinite(worst) else "not a finite number"
             raise CodecError(
                 f"{self!r}: row {row} has {worst!s}, which is {wrong} ({int(bad.sum())} of {len(bad)} rows).",
@@ -90,7 +123,6 @@ class Numbers(Codec):
                 path=f"row {row}",
                 got=worst,
             )
-        return torch.from_numpy(packed)
 
     def _rows(self, things: Sequence[Any]) -> NDArray[Any]:
         """A batch as one array of numbers of any kind."""
@@ -141,6 +173,9 @@ class Numbers(Codec):
             )
         real = batch.detach().cpu()
         real = real.float() if real.dtype in (torch.bfloat16, torch.float16) else real
+        scale = self._known_scale()
+        if scale is not None:
+            real = torch.from_numpy(np.asarray(real.double().numpy() * scale[1] + scale[0]))
         if not self.sizes:
             return [float(number) for number in real.tolist()]
         array = np.array(real.numpy())
@@ -161,22 +196,59 @@ def _fits(sizes: tuple[int | None, ...], got: tuple[int, ...]) -> bool:
     return len(sizes) == len(got) and all(s in (None, g) for s, g in zip(sizes, got, strict=True))
 
 
+def read_unit(name: str, value: Any) -> str | None:
+    """The rule of ``unit=``: a text that is not empty, or None."""
+    if value is None or (isinstance(value, str) and value.strip()):
+        return value
+    raise ArgumentError(f"{name} is a text such as 'kg', or None; got {brief(value)}.", got=value)
+
+
 @codec
 class Scalar(Numbers):
     """One number for each example; decoded to a float.
 
+    Standardised, the net computes with ``(number - mean) / deviation`` and its answers are multiplied out
+    again. Losses and errors that are measured are those of the standardised numbers.
+
     Shape:  (), at an output also (1)
+    Args:
+        normalize: None for numbers as they are; ``"data"`` to learn mean and deviation from the training
+            part, ``"robust"`` to learn median and quartiles; or the pair (mean, deviation).
+        unit: of the numbers, such as ``"kg"``; told by the repr.
     Raises:
         CodecError: what is no finite number, with its row.
     Example:
         >>> import retia as rt
         >>> rt.Scalar().encode([1, 2.5])
         tensor([1.0000, 2.5000])
-        >>> rt.Scalar().decode(2.5)
-        2.5
+        >>> height = rt.Scalar(normalize="data", unit="cm").fit([160, 180])
+        >>> height
+        Scalar(normalize=(170.0, 10.0), unit='cm')
+        >>> height.encode(185), height.decode(1.5)
+        (tensor(1.5000), 185.0)
     """
 
     column: ClassVar[bool] = True
+    cure: ClassVar[str] = 'Scalar(normalize="data", unit="kg"); rt.Vector(3) for several numbers'
+
+    _: KW_ONLY
+    normalize: Any = setting(read_normalize, default=None)
+    unit: str | None = setting(read_unit, default=None)
+
+    def validate(self) -> None:
+        if isinstance(self.normalize, tuple) and any(isinstance(each, tuple) for each in self.normalize):
+            raise ArgumentError(
+                "Scalar: normalize has several means or deviations, but there is one number.",
+                fix=f"Vector({max(len(each) for each in self.normalize if isinstance(each, tuple))}, ...)",
+                got=self.normalize,
+            )
+
+    @property
+    def scale(self) -> Any:
+        return self.normalize
+
+    def with_scale(self, scale: tuple[Any, Any]) -> Scalar:
+        return make(Scalar, {**self.settings(), "normalize": scale})
 
     @property
     def sizes(self) -> tuple[int | None, ...]:
@@ -190,6 +262,10 @@ class Vector(Numbers):
     Shape:  (size)
     Args:
         size: how many numbers; learned from the net or the data when left out.
+        normalize: None for numbers as they are; ``"data"`` to learn mean and deviation of each place from
+            the training part, ``"robust"`` to learn median and quartiles; or the pair (mean, deviation),
+            numbers for all places or tuples with one for each. Decoding multiplies out again.
+        unit: of the numbers, such as ``"kg"``; told by the repr.
     Raises:
         CodecError: what is ragged, no number or not finite, with its row.
     Example:
@@ -199,18 +275,42 @@ class Vector(Numbers):
                 [3., 4.]])
         >>> rt.Vector(2).decode([1.0, 2.0]).tolist()
         [1.0, 2.0]
+        >>> rt.Vector(normalize="data").fit([[1, 50], [3, 90]])
+        Vector(2, normalize=((2.0, 70.0), (1.0, 20.0)))
     """
 
     cure: ClassVar[str] = "Tensor((3, 4)) has several axes"
 
     size: int | None = setting(whole(0, optional=True), default=None)
+    _: KW_ONLY
+    normalize: Any = setting(read_normalize, default=None)
+    unit: str | None = setting(read_unit, default=None)
+
+    def validate(self) -> None:
+        several = [each for each in self.normalize or () if isinstance(each, tuple)]
+        if several and self.size is None:
+            object.__setattr__(self, "size", len(several[0]))
+        for each in several:
+            if len(each) != self.size:
+                raise ArgumentError(
+                    f"Vector: normalize has {len(each)} numbers, the vectors have {self.size}.",
+                    expected=self.size,
+                    got=len(each),
+                )
 
     @property
     def sizes(self) -> tuple[int | None, ...]:
         return (self.size,)
 
+    @property
+    def scale(self) -> Any:
+        return self.normalize
+
     def with_sizes(self, sizes: tuple[int, ...]) -> Vector:
-        return Vector(*sizes)
+        return make(Vector, {**self.settings(), "size": sizes[0]})
+
+    def with_scale(self, scale: tuple[Any, Any]) -> Vector:
+        return make(Vector, {**self.settings(), "normalize": scale})
 
 
 @codec
