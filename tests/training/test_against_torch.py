@@ -305,6 +305,37 @@ def test_training_by_a_schedule_is_a_loop_with_its_scheduler(name):
     same(run, *Hand(scheduler=theirs)())
 
 
+@pytest.mark.parametrize("name", ["step", "exponential", "plateau"])
+def test_training_by_a_schedule_of_epochs_is_a_loop_with_its_scheduler(name):
+    ours, theirs = {
+        "step": (rt.StepDecay(2, 0.5), lambda o: there.StepLR(o, 2, 0.5)),
+        "exponential": (rt.ExponentialDecay(0.5), lambda o: there.ExponentialLR(o, 0.5)),
+        "plateau": (
+            rt.OnPlateau(0.5, on="loss", patience=2, least_change=0.05),
+            lambda o: there.ReduceLROnPlateau(
+                o, factor=0.5, patience=1, threshold=0.05, threshold_mode="abs"
+            ),
+        ),
+    }[name]
+    run = trained(schedule=ours, epochs=12)
+    model, x, t = module(), inputs(), labels()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    scheduler, rates = theirs(optimizer), []
+    for epoch in rows_of(12):
+        rates.append(optimizer.param_groups[0]["lr"])
+        told = 0.0
+        for rows in epoch:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x[rows]), t[rows], reduction="none").mean()
+            loss.backward()
+            optimizer.step()
+            told += loss.item() * len(rows)
+        scheduler.step(*([told / COUNT] if name == "plateau" else []))
+    same(run, model)
+    assert [entry["rate"] for entry in run.history] == rates
+    assert len({*rates}) > 1
+
+
 # Between gradients and optimizer ------------------------------------------------------------------
 
 

@@ -225,6 +225,15 @@ def test_nets_trained_at_once_are_those_trained_alone(name, optimizer, most):
         near(run, trained("walk", optimizer, seed=seed, **SETTINGS[name]), most)
 
 
+def test_nets_trained_at_once_have_schedules_of_their_own():
+    how = {"schedule": rt.OnPlateau(0.5, patience=1, least_change=0.05), "epochs": 12}
+    how["validation"] = tuple(column[:12] for column in data())
+    runs = trained("program", rt.SGD(0.3), seed=[1, 2, 3], **how)
+    for seed, run in zip((1, 2, 3), runs, strict=True):
+        near(run, trained("walk", rt.SGD(0.3), seed=seed, **how), 1e-5)
+    assert len({tuple(entry["rate"] for entry in run.history) for run in runs}) > 1
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [
