@@ -255,6 +255,19 @@ def random_crop(r: Random) -> Case:
     return Case(made, ((size(r), high, wide),))
 
 
+def recurrent(kind: type[Layer]) -> Callable[[Random], Case]:
+    def made(r: Random) -> Case:
+        more = r.choice([{}, {"layers": 2}, {"layers": 2, "dropout": 0.3}, {"bidirectional": True}])
+        return Case(kind(size(r, 1, 2), bias=r.random() < 0.7, **more), ((size(r, 2), size(r, 1, 2)),))
+
+    return made
+
+
+def join(r: Random) -> Case:
+    rest = shape(r, 0, 2)
+    return Case(rt.Join(), tuple((size(r), *rest) for _ in range(r.randint(1, 3))))
+
+
 CASES: dict[str, Callable[[Random], Case]] = {
     **{
         name: unary(getattr(rt, name)())
@@ -321,6 +334,12 @@ CASES: dict[str, Callable[[Random], Case]] = {
     "Maximum": combiner(rt.Maximum, most=3),
     "Minimum": combiner(rt.Minimum, most=3),
     "Concat": concat,
+    "Join": join,
+    **{
+        name: lambda r, name=name: Case(getattr(rt, name)(), (shape(r, 1),))
+        for name in ("First", "Last", "Most", "Rest", "Reverse")
+    },
+    **{name: recurrent(getattr(rt, name)) for name in ("RNN", "GRU", "LSTM")},
     "Dot": dot,
     **{f"Conv{n}d": conv(n) for n in (1, 2, 3)},
     **{f"ConvTranspose{n}d": conv_transpose(n) for n in (1, 2, 3)},

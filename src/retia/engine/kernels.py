@@ -33,6 +33,9 @@ class Form(NamedTuple):
 SEVERAL = ("aten::nll_loss_forward", "aten::max_pool2d_with_indices")
 """Operations of several results whose ``out=`` variant is written by hand and takes any layout."""
 
+KEEPERS = ("aten::mkldnn_rnn_layer",)
+"""Operations that give what their derivatives need only while derivatives are recorded."""
+
 
 @lru_cache(maxsize=1024)
 def forms(op: Any) -> tuple[Form, ...]:
@@ -59,6 +62,8 @@ def direct(op: Any) -> Callable[..., Any]:
     """The cheapest way to call an overload that places its results; it may refuse with a ``TypeError``."""
     if op is torch.ops.aten.view.default:
         return torch.Tensor.view
+    if op._schema.name in KEEPERS:
+        return torch.enable_grad()(op)  # type: ignore[no-any-return]
     ways = forms(op)
     return ways[0].function if ways and ways[0].bound else op
 

@@ -53,21 +53,24 @@ from retia.layers.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
+from retia.layers.recurrent import GRU, LSTM, RNN
 from retia.layers.reduce import Reduce
 from retia.layers.regularization import AlphaDropout, Dropout, DropPath, GaussianNoise
 from retia.layers.resize import Resize, Upsample
+from retia.layers.sequences import First, Join, Last, Most, Rest, Reverse
 from retia.layers.softmax import LogSoftmax, Softmax
 from retia.layers.structure import Flatten, Replicate, Reshape, Transpose
 
 __all__ = [
-    "AlphaDropout", "Arithmetic", "AvgPool1d", "AvgPool2d", "AvgPool3d", "BatchNorm", "ColorJitter",
-    "Concat", "Constant", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d",
-    "ConvTranspose3d", "Divide", "Dot", "DropPath", "Dropout", "ELU", "Elementwise", "Embedding", "Flatten",
-    "GELU", "GaussianNoise", "GlobalAvgPool", "GlobalMaxPool", "GroupNorm", "HardSigmoid", "HardSwish",
-    "HardTanh", "InstanceNorm", "LayerNorm", "LeakyReLU", "Linear", "LocalResponseNorm", "LogSoftmax",
-    "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum", "Minimum", "Minus", "Mish", "OneHot", "PReLU", "Pad",
-    "Parameter", "Part", "Plus", "Power", "RMSNorm", "RandomAffine", "RandomCrop", "RandomErasing",
-    "RandomFlip", "RandomRotation", "RandomShear", "RandomTranslation", "RandomZoom", "ReLU", "ReLU6",
-    "Reduce", "Replicate", "Reshape", "Resize", "SELU", "SiLU", "Sigmoid", "Softmax", "Softplus",
-    "Softsign", "Tanh", "Times", "Transpose", "Upsample",
+    "AlphaDropout", "Arithmetic", "AvgPool1d", "AvgPool2d", "AvgPool3d", "BatchNorm", "ColorJitter", "Concat",
+    "Constant", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
+    "Divide", "Dot", "DropPath", "Dropout", "ELU", "Elementwise", "Embedding", "First", "Flatten", "GELU",
+    "GRU", "GaussianNoise", "GlobalAvgPool", "GlobalMaxPool", "GroupNorm", "HardSigmoid", "HardSwish",
+    "HardTanh", "InstanceNorm", "Join", "LSTM", "Last", "LayerNorm", "LeakyReLU", "Linear",
+    "LocalResponseNorm", "LogSoftmax", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum", "Minimum", "Minus",
+    "Mish", "Most", "OneHot", "PReLU", "Pad", "Parameter", "Part", "Plus", "Power", "RMSNorm", "RNN",
+    "RandomAffine", "RandomCrop", "RandomErasing", "RandomFlip", "RandomRotation", "RandomShear",
+    "RandomTranslation", "RandomZoom", "ReLU", "ReLU6", "Reduce", "Replicate", "Reshape", "Resize", "Rest",
+    "Reverse", "SELU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Softsign", "Tanh", "Times", "Transpose",
+    "Upsample",
 ]  # fmt: skip

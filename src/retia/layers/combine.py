@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -247,8 +248,38 @@ class Dot(Layer):
         return product if right.dim() == 3 else product.squeeze(-1)
 
 
+class Joiner(Layer):
+    """The interface of layers that put their inputs one after another along an axis."""
+
+    variadic: ClassVar[bool] = True
+    solves: ClassVar[tuple[str, ...]] = ("n",)
+    kinds: ClassVar[Mapping[str, str]] = {"*": "same"}
+
+    @abstractmethod
+    def along(self) -> int:
+        """The axis, counted without the batch."""
+
+    def ports(self, arity: int | None = None) -> Signature:
+        number = max(arity or len(_named(self)) or 2, 1)
+        names = enumerate(_names(self, number))
+        inputs = [f"{name}: {around(self.along(), f'n{i}')}" for i, name in names]
+        return signature(f"{', '.join(inputs)} -> {around(self.along(), 'n')}")
+
+    def solve(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
+        sizes = {name: size for name, size in known.items() if name[0] == "n" and name != "n"}
+        unknown = [name for name, size in sizes.items() if size is None]
+        total = functools.reduce(operator.add, (size for size in sizes.values() if size is not None), 0)
+        if not unknown:
+            return {"n": total}
+        if len(unknown) > 1 or known["n"] is None:
+            return {}
+        if isinstance(total, int) and isinstance(known["n"], int) and total > known["n"]:
+            raise ShapeError(f"its inputs are {total} long already, its output {known['n']}.", got=total)
+        return {unknown[0]: known["n"] - total}
+
+
 @layer
-class Concat(Layer):
+class Concat(Joiner):
     """Its inputs one after another along an axis.
 
     Shape:  (n1, *s), (n2, *s), ... -> (n1 + n2 + ..., *s), or the axis elsewhere
@@ -262,30 +293,12 @@ class Concat(Layer):
         tensor([1., 2., 3.])
     """
 
-    variadic = True
-    solves = ("n",)
     axes = PASS
-    kinds = {"*": "same"}
 
     axis: int = setting(whole(-MOST, MOST - 1), default=0)
 
-    def ports(self, arity: int | None = None) -> Signature:
-        number = max(arity or len(_named(self)) or 2, 1)
-        names = enumerate(_names(self, number))
-        inputs = [f"{name}: {around(self.axis, f'n{i}')}" for i, name in names]
-        return signature(f"{', '.join(inputs)} -> {around(self.axis, 'n')}")
-
-    def solve(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
-        sizes = {name: size for name, size in known.items() if name[0] == "n" and name != "n"}
-        unknown = [name for name, size in sizes.items() if size is None]
-        total = functools.reduce(operator.add, (size for size in sizes.values() if size is not None), 0)
-        if not unknown:
-            return {"n": total}
-        if len(unknown) > 1 or known["n"] is None:
-            return {}
-        if isinstance(total, int) and isinstance(known["n"], int) and total > known["n"]:
-            raise ShapeError(f"its inputs are {total} long already, its output {known['n']}.", got=total)
-        return {unknown[0]: known["n"] - total}
+    def along(self) -> int:
+        return self.axis
 
     def forward(self, *x: Tensor) -> Tensor:
         return torch.cat(x, dim=in_batch(self.axis))

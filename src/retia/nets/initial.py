@@ -20,7 +20,8 @@ METHODS = {
     "kaiming_uniform": "kaiming_uniform_", "kaiming_normal": "kaiming_normal_",
     "xavier_uniform": "xavier_uniform_", "xavier_normal": "xavier_normal_",
     "orthogonal": "orthogonal_", "normal": "normal_", "truncated_normal": "trunc_normal_",
-    "uniform": "uniform_", "zeros": "zeros_", "ones": "ones_", "identity": "eye_", "constant": "constant_",
+    "uniform": "uniform_", "fan_out_uniform": "uniform_", "zeros": "zeros_", "ones": "ones_",
+    "identity": "eye_", "constant": "constant_",
 }  # fmt: skip
 
 ALIASES = {
@@ -49,12 +50,13 @@ class Initial(Content):
     Args:
         method: ``"kaiming_uniform"`` (default of weights), ``"kaiming_normal"``, ``"xavier_uniform"``,
             ``"xavier_normal"``, ``"orthogonal"``, ``"normal"``, ``"truncated_normal"`` (cut at 2 standard
-            deviations), ``"uniform"``, ``"zeros"``, ``"ones"``, ``"identity"``, ``"constant"``.
+            deviations), ``"uniform"``, ``"fan_out_uniform"`` (within gain / sqrt(outputs), PyTorch's start of
+            recurrent layers), ``"zeros"``, ``"ones"``, ``"identity"``, ``"constant"``.
         mean: of normal draws.
         std: standard deviation of normal draws, above 0.
         low: least of uniform draws.
         high: greatest of uniform draws.
-        gain: factor of Xavier and orthogonal draws.
+        gain: factor of Xavier, orthogonal and fan-out draws.
         value: of a constant.
     Source: He et al. 2015 (Kaiming), Glorot and Bengio 2010 (Xavier), Saxe et al. 2014 (orthogonal);
         computed by ``torch.nn.init``. Kaiming takes the gain of ReLU, the square root of 2, and fan-in.
@@ -85,6 +87,9 @@ class Initial(Content):
         draw: Callable[..., torch.Tensor] = getattr(torch.nn.init, METHODS[self.method])
         if self.method.startswith("kaiming") and array.dim() < 2:
             bound = array.numel() ** -0.5
+            return array.uniform_(-bound, bound, generator=generator)
+        if self.method == "fan_out_uniform":
+            bound = self.gain * (array.shape[0] if array.dim() else 1) ** -0.5
             return array.uniform_(-bound, bound, generator=generator)
         if self.method == "identity" and array.dim() != 2:
             if not 3 <= array.dim() <= 5:

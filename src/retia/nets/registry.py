@@ -60,6 +60,9 @@ FOREIGN = {
     "MeanAbsoluteLossLayer": "MAE", "HuberLoss": "Huber", "SmoothL1Loss": "Huber", "HingeLoss": "Hinge",
     "PoissonNLLLoss": "Poisson", "KLDivLoss": "KL", "KLDivergence": "KL",
     "ContrastiveLoss": "Contrastive", "ContrastiveLossLayer": "Contrastive",
+    "SimpleRNN": "RNN", "BasicRecurrentLayer": "RNN", "GatedRecurrentLayer": "GRU", "CuDNNGRU": "GRU",
+    "LongShortTermMemoryLayer": "LSTM", "CuDNNLSTM": "LSTM", "SequenceLastLayer": "Last",
+    "SequenceMostLayer": "Most", "SequenceRestLayer": "Rest", "SequenceReverseLayer": "Reverse",
     "TripletMarginLoss": "Triplet", "TripletSemiHardLoss": "Triplet", "CTCLoss": "CTC", "CTCLossLayer": "CTC",
 }  # fmt: skip
 
