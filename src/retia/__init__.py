@@ -6,7 +6,7 @@ A net is an expression that you can print, draw, slice, join, train, look inside
 
 from typing import NoReturn as _NoReturn
 
-from retia.codecs import Boolean, Classes, Image, Ordinal, Scalar, Tags, Tensor, Vector
+from retia.codecs import Boolean, Classes, Image, Mask, Ordinal, Scalar, Tags, Tensor, Vector
 from retia.engine.process import process
 from retia.errors import (
     ArgumentError,
@@ -269,6 +269,7 @@ __all__ = [
     "LogSoftmax",
     "MAE",
     "MSE",
+    "Mask",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",

@@ -37,6 +37,12 @@ SAMPLES = {
         rt.Image(8, resize=9, crop="center", background="#ff8000"),
         rt.Image(8, fit="pad", normalize="data"),
     ],
+    "Mask": [
+        rt.Mask(["ground", "person"]),
+        rt.Mask(range(21), 6, 4, other=0, fit="pad"),
+        rt.Mask(["a", "b"], 4, levels=[0, range(1, 256)], resize=5, crop="center"),
+        rt.Mask(["a", "b", 3], 2, colors={"a": "black", "b": (9, 9, 9), 3: "#ff8000"}),
+    ],
     "Ordinal": [rt.Ordinal(), rt.Ordinal(["low", "high"]), rt.Ordinal([1, 2, 5, "more"])],
     "Scalar": [
         rt.Scalar(),

@@ -8,6 +8,8 @@ codec              one                                      a batch
 Image              a path, a Pillow image, bytes of a file  a list of these
                    or an open file; an array of one         an array of several (``layouts.py`` has the
                    picture, or nested lists                 table)
+Mask               as Image; an array (h, w), with colors   a list of these; an array with one axis more
+                   (h, w, 3)
 Classes, Ordinal,  a label, a NumPy or PyTorch scalar       a list, a range, an array
 Boolean
 Tags               a set, list or tuple of labels; an       a list of these; an array with two axes
@@ -22,8 +24,9 @@ Vector, Tensor     an array of as many axes, nested lists   one axis more; a lis
 from retia.codecs.boolean import Boolean
 from retia.codecs.classes import Classes
 from retia.codecs.image import Image
+from retia.codecs.mask import Mask
 from retia.codecs.numbers import Scalar, Tensor, Vector
 from retia.codecs.ordinal import Ordinal
 from retia.codecs.tags import Tags
 
-__all__ = ["Boolean", "Classes", "Image", "Ordinal", "Scalar", "Tags", "Tensor", "Vector"]
+__all__ = ["Boolean", "Classes", "Image", "Mask", "Ordinal", "Scalar", "Tags", "Tensor", "Vector"]

@@ -111,7 +111,7 @@ def _computed(
 ) -> tuple[bool, dict[str, Any]]:
     """Whether a piece is a batch, and its outputs without padding (what stands before them for logits)."""
     wanted = {
-        name: ending(net, value)[1] if asks[name] == "logits" else value
+        name: ending(net, value, _axis(net, name))[1] if asks[name] == "logits" else value
         for name, value in net.wiring.outputs.items()
     }
     net.arrays.check()
@@ -132,11 +132,16 @@ def _answer(net: Net, name: str, asked: Any, batch: Any, reading: Reading) -> An
         )
     if not codec.is_fitted():
         raise CodecError(f"{codec!r} has learned nothing yet.", fix="rt.train(net, data), or net(x, None)")
-    end = ending(net, net.wiring.outputs[name])[0]
+    end = ending(net, net.wiring.outputs[name], codec.axis)[0]
     reading = replace(reading, property=asked, ending=end)
     if not isinstance(batch, torch.Tensor):
         return [codec.unpack(row.unsqueeze(0).cpu(), reading)[0] for row in batch]
     return codec.unpack((batch.flatten() if codec.column else batch).cpu(), reading)
+
+
+def _axis(net: Net, name: str) -> int:
+    codec = net.outputs[name].codec
+    return -1 if codec is None else codec.axis
 
 
 def _cut(net: Net, value: Value, batch: Tensor, taken: Intake) -> Tensor | list[Tensor]:

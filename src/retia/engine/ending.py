@@ -8,14 +8,21 @@ from retia.nets.wiring import Value
 ENDINGS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
 
 
-def ending(net: Net, value: Value) -> tuple[str | None, Value]:
+def ending(net: Net, value: Value, axis: int = -1) -> tuple[str | None, Value]:
     """The activation that gives a value, and the value before it (the logits).
 
+    Args:
+        net: any net.
+        value: one of its outputs.
+        axis: along which the scores of classes stand, of one example.
     Returns:
         ``("softmax" | "log_softmax" | "sigmoid", before)``, or ``(None, value)`` where there is none.
     """
     node = net.wiring.producer(value)
     kind = ENDINGS.get(type(node.layer).__name__) if node is not None else None
-    if node is None or kind is None or getattr(node.layer, "axis", -1) != -1:
+    if node is None or kind is None:
+        return None, value
+    own, rank = getattr(node.layer, "axis", axis), len(net.solution.shape(value) or ())
+    if own != axis and (not rank or own % rank != axis % rank):
         return None, value
     return kind, node.sources[0]

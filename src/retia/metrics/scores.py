@@ -55,7 +55,7 @@ class Decider:
     def truths(self, value: Tensor, target: Tensor) -> Tensor:
         """Targets in the form of the answers, also where they are one-hot or probabilities."""
         if self.sense == CLASSES:
-            return target if target.dim() == value.dim() - 1 else target.argmax(self.axis)
+            return target.long() if target.dim() == value.dim() - 1 else target.argmax(self.axis)
         return target > 0.5
 
     def hits(self, value: Tensor, target: Tensor) -> Tensor:

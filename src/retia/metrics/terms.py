@@ -155,7 +155,7 @@ def refuse_foreign(given: Any) -> None:
 
 def _by_loss(net: Net, port: str, loss: Loss, weight: float, at: Value, ending: str | None) -> Term:
     node = net.wiring.producer(at)
-    axis = _axis(node) if ending in ("softmax", "log_softmax") else -1
+    axis = _axis(node) if ending in ("softmax", "log_softmax") else _codec_axis(net, port)
     _refuse_mixed_up(port, loss, ending, node)
     loss = _settled(net, port, loss, at, axis)
     shape = net.solution.shape(at)
@@ -243,6 +243,12 @@ def _ending(node: Node | None) -> str | None:
 
 def _axis(node: Node | None) -> int:
     axis = int(getattr(node.layer, "axis", -1)) if node is not None else -1
+    return axis if axis < 0 else axis + 1
+
+
+def _codec_axis(net: Net, port: str) -> int:
+    codec = net.outputs[port].codec
+    axis = -1 if codec is None else codec.axis
     return axis if axis < 0 else axis + 1
 
 

@@ -50,6 +50,8 @@ class Codec(Content, CodecVerbs, ABC):
     properties: ClassVar[tuple[str, ...]] = ("decision",)
     ending: ClassVar[str | None] = None
     """How arrays that it decodes without a net are read: as what follows ``"softmax"``, ``"sigmoid"``..."""
+    axis: ClassVar[int] = -1
+    """Along which the scores of classes stand in what it decodes, of one example."""
     column: ClassVar[bool] = False
     """Whether at an output its number may also stand in a column of one, (1), as ``Linear()`` gives it."""
 
