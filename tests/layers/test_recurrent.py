@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 import retia as rt
 from retia.engine import draws
+from retia.engine.plan import Planner
+from retia.engine.trace import record
 from retia.engine.values import ValuesProgram
 from retia.engine.walk import Run, walk
 from retia.nets.settings import make
@@ -356,6 +358,30 @@ def test_a_program_gives_what_the_walk_gives_whatever_the_lengths(kind, how):
         expected = walk(net, {"input": x}, net.arrays, Run(lengths={"n": each}))
         for name, value in net.wiring.outputs.items():
             close(found[value], expected[name], 1e-5)
+
+
+@kinds
+def test_derivatives_stand_in_a_program_whatever_the_lengths(kind):
+    net = kind(3, layers=2, bidirectional=True, states="out", input=("n", 2)).init(seed=0)
+
+    def gradients(x, n, **arrays):
+        leaves = {name: array.requires_grad_(True) for name, array in arrays.items()}
+        with torch.enable_grad():
+            found = walk(net, {"input": x}, leaves, Run(lengths={"n": n}))
+            real = torch.arange(5) < n.unsqueeze(1)
+            total = (found["output"].square() * real.unsqueeze(2)).sum() + found[net.memory[-1]].sin().sum()
+            return dict(zip(leaves, torch.autograd.grad(total, list(leaves.values())), strict=True))
+
+    batches = [
+        (random(3, 5, 2, seed=i).float(), torch.tensor(n)) for i, n in enumerate([[5, 2, 3], [1, 4, 0]])
+    ]
+    first = {"x": batches[0][0], "n": batches[0][1], **net.arrays}
+    program = Planner(record(gradients, first), {}, first).plan()
+    for x, n in batches:
+        found = [each.clone() for each in program.run(x, n, *net.arrays.values())]
+        copies = {name: array.clone() for name, array in net.arrays.items()}
+        for got, expected in zip(found, gradients(x, n, **copies).values(), strict=True):
+            close(got, expected, 1e-5)
 
 
 @kinds
