@@ -69,7 +69,7 @@ def test_mnist_is_split_by_labels():
 
 
 def test_sets_are_listed_and_unknown_ones_refused():
-    assert sources.names() == ("mnist",)
+    assert sources.names() == ("mnist", "iris", "penguins", "wine", "sms_spam", "names", "shakespeare")
     with pytest.raises(rt.DataError, match="no bundled set 'minst'. Did you mean 'mnist'"):
         bundled.bundled("minst")
 

@@ -176,7 +176,7 @@ def test_a_column_of_labels_is_found_where_it_has_another_name():
     ("size", "told"),
     [
         (1.5, "a fraction between 0 and 1"), (0.0, "a fraction"), (-3, "a fraction"), ("0.1", "a fraction"),
-        (True, "a fraction"), ((1, 2, 3), "split makes two parts; got 3"), ((8, 5), "8 and 5 examples are"),
+        (True, "a fraction"), ((8,), "split makes at least two parts; got 1"), ((8, 5), "8 and 5 examples"),
         (0, "leaves the first part empty"), (10, "leaves the second part empty"), (0.01, "leaves the first"),
     ],
 )  # fmt: skip

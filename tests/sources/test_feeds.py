@@ -114,8 +114,8 @@ def test_a_label_that_the_codec_does_not_know_is_told_by_its_row(kind):
     with pytest.raises(rt.CodecError) as caught:
         [*kind(data, {"output": CLASSES.pack}).stream([torch.arange(10)])]
     text = str(caught.value)
-    assert text.startswith("'output', row 0: Classes: 'fish' is not one of the 3 labels.")
-    assert "'output', row 2 too" in text
+    assert text.startswith("'output', row 0 (row 302 as given): Classes: 'fish' is not one of the 3 labels.")
+    assert "'output', row 2 (row 300 as given) too" in text
     assert caught.value.got == "fish"
 
 

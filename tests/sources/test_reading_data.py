@@ -140,8 +140,10 @@ def test_an_empty_set_is_refused(source):
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_list():
     text = told("mnst")
-    assert text.startswith("data: 'mnst' is neither a bundled set nor a folder. Did you mean 'mnist'?")
-    assert "bundled sets: mnist" in text
+    assert text.startswith(
+        "data: 'mnst' is neither a bundled set nor a file or folder. Did you mean 'mnist'?"
+    )
+    assert "bundled sets: mnist, iris" in text
 
 
 def test_what_could_be_read_two_ways_is_refused_with_the_cure():
@@ -167,7 +169,7 @@ def test_folders_that_are_no_set_say_what_is_wrong(tmp_path, pets):
     picture(tmp_path / "parts" / "train" / "cat" / "a.png")
     picture(tmp_path / "parts" / "rest" / "a.png")
     assert "rest, test, train" in told(tmp_path / "parts")
-    assert "is a file, not a folder" in told(pets / "dog" / "notes.txt")
+    assert "is a file of a kind that is not read" in told(pets / "dog" / "notes.txt")
 
 
 def test_unreadable_pictures_are_named_and_counted(pets):

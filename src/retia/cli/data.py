@@ -24,7 +24,7 @@ def data(name: str | None) -> None:
     """Print the list, or a description."""
     if name is None:
         for known in bundled.names():
-            click.echo(f"{known}\t{bundled.bundled(known).about.splitlines()[0]}")
+            click.echo(f"{known}\t{bundled.about(known).splitlines()[0]}")
         return
     found = sources.data(name)
     if found.about:

@@ -29,6 +29,9 @@ Rows: TypeAlias = "range | NDArray[Any]"
 
 Label: TypeAlias = "str | int | bool"
 
+Places: TypeAlias = "Callable[[int], str]"
+"""What a row is called in messages."""
+
 
 class Column(ABC):
     """The interface of columns: so many things of one kind, numbered from 0."""
@@ -108,10 +111,12 @@ class ArrayColumn(Arrays):
 
     Args:
         array: NumPy array, rows first. It is neither copied nor changed.
+        places: what each row is called in messages, such as a file's line.
     """
 
-    def __init__(self, array: NDArray[Any]) -> None:
+    def __init__(self, array: NDArray[Any], places: Places | None = None) -> None:
         self._array = _read_only(array)
+        self._places = places
 
     @property
     def array(self) -> NDArray[Any]:
@@ -124,6 +129,9 @@ class ArrayColumn(Arrays):
     @property
     def dtype(self) -> np.dtype[Any]:
         return self._array.dtype
+
+    def name_of(self, row: int) -> str:
+        return self._places(row) if self._places else ""
 
 
 class LateColumn(Arrays):
@@ -167,10 +175,13 @@ class ListColumn(Column):
     """A column of plain Python things: labels, words, pictures, arrays of different sizes.
 
     Args:
-        things: in the order of the rows. Numbers of NumPy and PyTorch become plain numbers.
+        things: in the order of the rows. Numbers of NumPy and PyTorch become plain numbers; None is a thing
+            that is missing.
+        places: what each row is called in messages, such as a file's line.
     """
 
-    def __init__(self, things: Iterable[Any]) -> None:
+    def __init__(self, things: Iterable[Any], places: Places | None = None) -> None:
+        self._places = places
         self._things = tuple(thing.item() if getattr(thing, "ndim", None) == 0 else thing for thing in things)
 
     def __len__(self) -> int:
@@ -192,8 +203,12 @@ class ListColumn(Column):
         return all(isinstance(thing, str | int | bool) for thing in self._things)
 
     def kind(self) -> str:
-        names = sorted({type(thing).__name__ for thing in self._things})
+        found = {type(thing) for thing in self._things}
+        names = sorted(each.__name__ for each in found if each is not type(None)) or ["None"]
         return " or ".join(names[:4]) + (" or others" if len(names) > 4 else "")
+
+    def name_of(self, row: int) -> str:
+        return self._places(row) if self._places else ""
 
     def feed_hash(self, rows: Rows, update: Callable[[bytes], None]) -> None:
         for thing in self.things(rows):
@@ -201,16 +216,18 @@ class ListColumn(Column):
 
 
 class FileColumn(Column):
-    """A column of picture files. A thing is a path; whoever encodes it opens it.
+    """A column of files: pictures, mostly. A thing is a path; whoever encodes it opens it.
 
     Args:
         root: the folder that names are relative to.
         names: of the files, ``/`` between folders.
+        kind: what they are, in a few words.
     """
 
-    def __init__(self, root: Path, names: Iterable[str]) -> None:
+    def __init__(self, root: Path, names: Iterable[str], kind: str = "picture file") -> None:
         self.root = root
         self.names = tuple(names)
+        self._kind = kind
 
     def __len__(self) -> int:
         return len(self.names)
@@ -225,7 +242,7 @@ class FileColumn(Column):
         return None
 
     def kind(self) -> str:
-        return "picture file"
+        return self._kind
 
     def feed_hash(self, rows: Rows, update: Callable[[bytes], None]) -> None:
         for row in rows:

@@ -10,7 +10,7 @@ import hashlib
 import operator
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError, RowError, did_you_mean
 from retia.nets import Codec, Net
-from retia.sources import inspection, pictures, splitting
+from retia.sources import description, inspection, pictures, selection, splitting, verbs
 from retia.sources.columns import Column, Label, LateColumn, Rows
 from retia.sources.feeds import Packer, ResidentFeed, numbers
 from retia.sources.natural import sort_labels
@@ -28,6 +28,8 @@ from retia.sources.order import permutation
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
+
+    from retia.sources.description import Description
 
 PAIR = {"input", "output"}
 EVERY: Any = "every row"
@@ -109,10 +111,10 @@ class Data:
             ) from None
         if not -len(self) <= number < len(self):
             raise RowError(f"There is no example {number}; the set has {len(self):,}.", got=number)
-        return self._example(int(self.rows[number]))
+        return self.at(int(self.rows[number]))
 
     def __iter__(self) -> Iterator[Any]:
-        return (self._example(int(row)) for row in self.rows)
+        return (self.at(int(row)) for row in self.rows)
 
     def arrays(self, by: Net | Mapping[str, Codec] | None = None) -> dict[str, Any]:
         """Whole columns, by name.
@@ -184,9 +186,20 @@ class Data:
         )
         return pictures.sheet(self._with(self._numbers(picked)), path)
 
-    def describe(self) -> str:
-        """A table: how many examples, what each column holds, how often each label occurs."""
-        return inspection.table(self)
+    def describe(self) -> Description:
+        """A table with a row for each column: type, missing things, range, counts, sizes of pictures.
+
+        All is read for it, of picture files the beginnings; ``str(data)`` tells less and reads labels alone.
+
+        Example:
+            >>> import retia as rt
+            >>> rt.data(([[1.0, 2.0], [3.0, 8.0]], ["cat", "dog"])).describe()
+            Data: 2 examples
+              column  type          missing  holds
+              input   float64 (2,)        0  1 to 8, mean 3.5
+              output  str                 0  2 labels: cat 1, dog 1
+        """
+        return description.describe(self)
 
     # New sets -------------------------------------------------------------------------------------
 
@@ -204,31 +217,145 @@ class Data:
             if isinstance(column, LateColumn):
                 column.ahead()
 
-    def split(self, size: Any, *, seed: int = 0, stratify: bool = True) -> tuple[Data, Data]:
-        """Two sets that share no example, drawn by chance, each in the order of this set.
+    def split(
+        self,
+        size: Any,
+        *,
+        seed: int = 0,
+        stratify: bool = True,
+        group: str | None = None,
+        time: str | None = None,
+    ) -> tuple[Data, ...]:
+        """Two sets or more that share no example, drawn by chance, each in the order of this set.
 
         Args:
             size: of the first, a fraction between 0 and 1 or a number of examples, the rest being the
-                second; or a pair with the second's size too, and what is over is left out.
+                second; or a list with the size of every part, and what is over is left out.
             seed: of the draw, 0 to 2**63 - 1.
-            stratify: give each label its share of both, rounded up or down.
+            stratify: give each label its share of all parts, rounded up or down.
+            group: a column, such as who speaks: examples that are alike in it come into one part, and sizes
+                are as near as that allows. Nothing is stratified then.
+            time: a column of numbers or dates: nothing is drawn, the earliest examples are the first part.
         Raises:
-            DataError: a part would be empty, or there are too few examples.
+            DataError: a part would be empty, or there are too few examples or groups.
         Example:
             >>> import retia as rt
-            >>> train, test = rt.data((range(10), ["cat", "dog"] * 5)).split(0.8)
-            >>> train.counts(), test.counts()
-            ({'cat': 4, 'dog': 4}, {'cat': 1, 'dog': 1})
+            >>> data = rt.data((range(10), ["cat", "dog"] * 5))
+            >>> train, validation, test = data.split((0.6, 0.2, 0.2))
+            >>> train.counts(), validation.counts(), test.counts()
+            ({'cat': 3, 'dog': 3}, {'cat': 1, 'dog': 1}, {'cat': 1, 'dog': 1})
         """
-        first, second = splitting.sizes_of(size, len(self))
-        name = self.label_column if stratify else None
+        sizes = splitting.sizes_of(size, len(self))
+        name = self.label_column if stratify or group or time else None
         labels = None if name is None else self.columns[name].labels(self.rows)
-        drawn = splitting.draw(len(self), first, seed, labels)
-        rest = np.setdiff1d(np.arange(len(self)), drawn, assume_unique=True)
-        if second < len(rest):
-            left = None if labels is None else [labels[row] for row in rest]
-            rest = rest[splitting.draw(len(rest), second, seed, left)]
-        return self._with(self._numbers(drawn)), self._with(self._numbers(rest))
+        if group is not None and time is not None:
+            raise ArgumentError("split: by group or by time, not both.", fix="leave one of them out")
+        if group is not None:
+            found = splitting.by_group(self._listed(group), sizes, seed)
+        elif time is not None:
+            found = splitting.by_time(self._listed(time), sizes, time)
+        else:
+            found = splitting.parts_of(len(self), sizes, seed, labels)
+        parts = tuple(self._with(self._numbers(rows)) for rows in found)
+        if labels is not None and (group is not None or time is not None):
+            inspection.warn_of_lost(labels, found, str(group or time))
+        return parts
+
+    def map(self, **columns: Any) -> Data:
+        """The set with columns that a function or a net makes, one thing at a time, when it is asked for.
+
+        Args:
+            columns: for the name of a column, what makes it: a function of the thing that stands there, or,
+                where the name is new, of the whole example; or a net, whose inputs are columns by the names
+                of its ports and whose decoded output is the thing. Parts are mapped too.
+        Raises:
+            DataError: when asked for, a function failed, by row.
+        Example:
+            >>> import retia as rt
+            >>> data = rt.data((["ab", "c"], [2, 1])).map(input=str.upper, length=lambda pair: len(pair[0]))
+            >>> data[0]
+            {'input': 'AB', 'output': 2, 'length': 2}
+        """
+        return verbs.map_columns(self, columns)
+
+    def filter(self, test: Callable[[Any], Any] | None = None, **tests: Callable[[Any], Any]) -> Data:
+        """The examples that pass.
+
+        Args:
+            test: a function of an example, true for those that stay.
+            tests: functions of one column's things, by the column's name; only these columns are read.
+        Example:
+            >>> import retia as rt
+            >>> rt.data((range(4), ["cat", "dog"] * 2)).filter(output=lambda label: label == "dog").arrays()
+            {'input': [1, 3], 'output': ['dog', 'dog']}
+        """
+        return verbs.keep(self, test, tests)
+
+    def join(self, *others: Data, on: str | None = None) -> Data:
+        """This set's examples and those of others after them; or, by a column, the columns of both.
+
+        Args:
+            others: sets with the same columns.
+            on: a column of both sets: each example gets the other set's columns from the one row there that
+                has the same in it.
+        Raises:
+            DataError: the columns differ; or an example has no row in the other set, or several.
+        Example:
+            >>> import retia as rt
+            >>> cats = rt.data({"id": [1, 2], "name": ["Tom", "Mia"]})
+            >>> cats.join(rt.data({"id": [2, 1], "age": [5, 3]}), on="id")[0]
+            {'id': 1, 'name': 'Tom', 'age': 3}
+        """
+        if on is None:
+            return verbs.join(self, others)
+        if len(others) != 1:
+            raise ArgumentError(f"join: on= joins two sets; got {1 + len(others)}.", got=len(others))
+        return verbs.join_on(self, others[0], on)
+
+    def balance(self, to: str = "most", *, column: str | None = None, seed: int = 0) -> Data:
+        """The set with every label equally often, in this set's order. Balance the training part alone.
+
+        Args:
+            to: ``"most"`` repeats examples of rarer labels, ``"fewest"`` leaves out some of the others.
+            column: of the labels; ``"output"`` where it is left out, or the only other one that holds labels.
+            seed: of which examples are repeated or stay.
+        Example:
+            >>> import retia as rt
+            >>> rt.data((range(5), ["cat", "cat", "cat", "cat", "dog"])).balance().counts()
+            {'cat': 4, 'dog': 4}
+        """
+        return verbs.balance(self, to, column, seed)
+
+    def windows(self, length: int, *, step: int | None = None, column: str = "input") -> Data:
+        """Stretches of one length of long texts or sequences, each an example; what is left over is dropped.
+
+        Args:
+            length: of a window, at least 1.
+            step: from one window's beginning to the next; the length when left out.
+            column: that is cut; the others are repeated.
+        Example:
+            >>> import retia as rt
+            >>> rt.data({"input": ["abcdefg"]}).windows(3, step=2).arrays()
+            {'input': ['abc', 'cde', 'efg']}
+        """
+        return verbs.windows(self, length, step, column)
+
+    def select(self, *, input: Any = None, output: Any = None) -> Data:
+        """The set with the columns ``input`` and ``output`` chosen.
+
+        Args:
+            input: a column's name; a list of names of columns of numbers, whose numbers are then vectors; or
+                None for all that is not the output: each input is then a row, a dict by column.
+            output: a column's name, or a list of names for vectors.
+        Raises:
+            DataError: there is no such column, or a vector is to be made of words.
+        Example:
+            >>> import retia as rt
+            >>> cars = rt.data({"weight": [3504, 2372], "origin": ["usa", "japan"], "mpg": [18.0, 24.0]})
+            >>> cars.select(output="mpg")[0]
+            ({'weight': 3504, 'origin': 'usa'}, 18.0)
+        """
+        return selection.select(self, input, output)
 
     def check(self, *, on_error: str = "raise") -> Data:
         """Open every picture file once, on several threads.
@@ -265,7 +392,7 @@ class Data:
         return hash((len(self), frozenset(self.columns)))
 
     def __str__(self) -> str:
-        return self.describe()
+        return inspection.table(self)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(part):,}" for name, part in self.parts.items()) or f"{len(self):,}"
@@ -276,10 +403,15 @@ class Data:
     def _with(self, rows: Rows) -> Data:
         return replace(self, rows=rows, parts={})
 
-    def _example(self, row: int) -> Any:
+    def at(self, row: int) -> Any:
+        """The example in a row of the columns, whether it belongs to the set or not."""
         if set(self.columns) == PAIR:
             return self.columns["input"].item(row), self.columns["output"].item(row)
         return {name: column.item(row) for name, column in self.columns.items()}
+
+    def _listed(self, name: str) -> list[Any]:
+        found = selection.named_column(self, name, "split").things(self.rows)
+        return list(found.tolist() if hasattr(found, "tolist") else found)
 
     def _numbers(self, numbers: Any) -> Rows:
         chosen = np.asarray(numbers)

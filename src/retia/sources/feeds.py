@@ -19,6 +19,7 @@ from retia._late import numpy as np
 from retia._torch import torch
 from retia.codecs.arrays import as_numbers, as_tensor
 from retia.errors import ArgumentError, DataError, Error, did_you_mean
+from retia.sources.archives import Member
 from retia.sources.pictures import unreadable
 
 if TYPE_CHECKING:
@@ -334,13 +335,14 @@ def _located(data: Data, name: str, packer: Packer, rows: Any, error: Exception)
         others.append(f"and {len(found) - 6} more of the {len(rows)} that were packed together")
     at = data.columns[name].name_of(int(data.rows[row]))
     cure = 'rt.data(folder, on_error="skip") leaves unreadable pictures out'
-    return _told(
-        first, _where(data, name, row, first), others, cure if at and unreadable([Path(at)]) else None
-    )
+    thing = data.columns[name].item(int(data.rows[row])) if at else None
+    bad = isinstance(thing, Path | Member) and unreadable([thing])
+    return _told(first, _where(data, name, row, first), others, cure if bad else None)
 
 
 def _where(data: Data, name: str, row: int, error: Exception | None = None) -> str:
-    at = data.columns[name].name_of(int(data.rows[row]))
+    given = int(data.rows[row])
+    at = data.columns[name].name_of(given) or (f"row {given} as given" if given != row else "")
     return f"{name!r}, row {row}" + (f" ({at})" if at and at not in str(error) else "")
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError, RetiaWarning
 from retia.sources import pictures
+from retia.sources.archives import MemberColumn
 from retia.sources.columns import Arrays, FileColumn
+from retia.sources.natural import sort_labels
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from retia.sources.columns import Label
     from retia.sources.dataset import Data
 
@@ -29,6 +33,19 @@ def table(data: Data) -> str:
     return "\n".join(lines)
 
 
+def warn_of_lost(labels: Sequence[Label], parts: Sequence[NDArray[Any]], by: str) -> None:
+    """Warn of labels that a part of a split has no example of."""
+    for number, rows in enumerate(parts, 1):
+        lost = sort_labels(set(labels) - {labels[row] for row in rows.tolist()})
+        if lost:
+            warnings.warn(
+                f"split by {by!r}: part {number} has no example of {', '.join(map(repr, lost[:10]))}"
+                f"{', ...' if len(lost) > 10 else ''}.",
+                RetiaWarning,
+                stacklevel=3,
+            )
+
+
 def _tell(counts: Mapping[Label, int]) -> str:
     shown = ", ".join(f"{label} {count:,}" for label, count in [*counts.items()][:12])
     return f"{len(counts):,} labels: {shown}{', ...' if len(counts) > 12 else ''}"
@@ -43,7 +60,7 @@ def check(data: Data, on_error: str) -> Data:
         return data.of_parts(parts, name=data.name, about=data.about)
     bad: dict[int, str] = {}
     for column in data.columns.values():
-        if isinstance(column, FileColumn):
+        if isinstance(column, FileColumn | MemberColumn) and column.kind().startswith("picture"):
             bad |= pictures.unreadable(column.things(data.rows))
     if not bad:
         return data

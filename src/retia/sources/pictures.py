@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from retia._late import numpy as np
 from retia._late import pillow_draw, pillow_image, pillow_ops
 from retia.errors import DataError
+from retia.sources.archives import Member
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,10 +25,10 @@ GAP = 8
 LINE = 14
 
 
-def unreadable(paths: Sequence[Path]) -> dict[int, str]:
+def unreadable(files: Sequence[Path | Member]) -> dict[int, str]:
     """Which files cannot be read as pictures: their places in the list, each with its path and the reason."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return {place: told for place, told in enumerate(pool.map(_fault, paths)) if told}
+        return {place: told for place, told in enumerate(pool.map(_fault, files)) if told}
 
 
 def listed(bad: Mapping[int, str], most: int = 10) -> str:
@@ -35,13 +37,18 @@ def listed(bad: Mapping[int, str], most: int = 10) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-def _fault(path: Path) -> str:
+def _fault(file: Path | Member) -> str:
     try:
-        with pillow_image.open(path) as opened:
+        with pillow_image.open(_source(file)) as opened:
             opened.load()
     except Exception as error:  # Pillow's readers raise whatever their formats' code meets
-        return f"{path}: {error}"
+        return f"{file.name if isinstance(file, Member) else file}: {error}"
     return ""
+
+
+def _source(file: Any) -> Any:
+    """What Pillow opens: a path as it is, a file in an archive by its bytes."""
+    return io.BytesIO(file.read()) if isinstance(file, Member) else file
 
 
 def sheet(data: Data, path: str | os.PathLike[str] | None) -> Image:
@@ -82,8 +89,9 @@ def sheet(data: Data, path: str | os.PathLike[str] | None) -> Image:
 
 def is_picture(thing: Any) -> bool:
     """Whether a thing is a picture: a file's name, Pillow's, an array (h, w), (h, w, 1|3|4), (1|3, h, w)."""
-    if isinstance(thing, str | os.PathLike):
-        return os.path.splitext(thing)[1].lower() in SUFFIXES
+    if isinstance(thing, str | os.PathLike | Member):
+        name = thing.path if isinstance(thing, Member) else thing
+        return os.path.splitext(name)[1].lower() in SUFFIXES
     if isinstance(thing, pillow_image.Image):
         return True
     shape: tuple[int, ...] = tuple(getattr(thing, "shape", ()))
@@ -108,8 +116,8 @@ def _tile(thing: Any) -> Image:
 
 
 def _opened(thing: Any) -> Image:
-    if isinstance(thing, str | os.PathLike):
-        with pillow_image.open(thing) as opened:
+    if isinstance(thing, str | os.PathLike | Member):
+        with pillow_image.open(_source(thing)) as opened:
             return opened.convert("RGB")
     if isinstance(thing, pillow_image.Image):
         return thing.convert("RGB")

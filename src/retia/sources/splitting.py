@@ -1,7 +1,8 @@
-"""Splitting rows in two: seeded, and with each label's fair share in both parts."""
+"""Splitting rows: seeded, with each label's fair share in all parts; or by whole groups, or by time."""
 
 from __future__ import annotations
 
+import datetime
 import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,35 +17,42 @@ if TYPE_CHECKING:
     from retia.sources.columns import Label
 
 
-def sizes_of(size: Any, n: int) -> tuple[int, int]:
-    """How many of ``n`` examples the two parts of a split get.
+def sizes_of(size: Any, n: int) -> tuple[int, ...]:
+    """How many of ``n`` examples the parts of a split get.
 
     Args:
-        size: of the first part, a fraction between 0 and 1 or a count; or a pair with the second's.
+        size: of the first part, a fraction between 0 and 1 or a count, the second being the rest; or a list
+            with the sizes of all parts.
         n: number of examples.
     Raises:
         ArgumentError: it is neither. DataError: a part would be empty, or there are too few examples.
     """
-    pair = isinstance(size, tuple | list)
-    if pair and len(size) != 2:
+    several = isinstance(size, tuple | list)
+    if several and len(size) < 2:
         raise ArgumentError(
-            f"split makes two parts; got {len(size)} sizes.", fix="split(0.8), split((800, 200))", got=size
+            f"split makes at least two parts; got {len(size)} sizes.",
+            fix="split(0.8), split((0.8, 0.1, 0.1))",
+            got=size,
         )
-    if pair:
-        first, second = (_count(each, n) for each in size)
-        whole = all(isinstance(each, float) for each in size) and abs(sum(size) - 1) < 1e-9
-        second = n - first if whole else second  # both were rounded
+    if several:
+        sizes = [_count(each, n) for each in size]
+        if all(isinstance(each, float) for each in size) and abs(sum(size) - 1) < 1e-9:
+            sizes[-1] = n - sum(sizes[:-1])  # all were rounded
     else:
         first = _count(size, n)
-        second = n - first
-    if first + second > n:
-        raise DataError(
-            f"split: {first:,} and {second:,} examples are asked for, but there are {n:,}.", got=size
-        )
-    if min(first, second) < 1:
-        which = "first" if first < 1 else "second"
-        raise DataError(f"split({size!r}) of {n:,} examples leaves the {which} part empty.", got=size)
-    return first, second
+        sizes = [first, n - first]
+    if sum(sizes) > n:
+        told = f"{', '.join(f'{each:,}' for each in sizes[:-1])} and {sizes[-1]:,}"
+        raise DataError(f"split: {told} examples are asked for, but there are {n:,}.", got=size)
+    if min(sizes) < 1:
+        raise DataError(f"split({size!r}) of {n:,} examples leaves {_place(sizes)} part empty.", got=size)
+    return tuple(sizes)
+
+
+def _place(sizes: Sequence[int]) -> str:
+    places = ["first", "second", "third"]
+    number = next(n for n, size in enumerate(sizes) if size < 1)
+    return f"the {places[number]}" if number < len(places) else f"part {number + 1}, which is a"
 
 
 def _count(size: Any, n: int) -> int:
@@ -61,6 +69,87 @@ def _count(size: Any, n: int) -> int:
             got=size,
         )
     return count
+
+
+def parts_of(n: int, sizes: Sequence[int], seed: int, labels: Sequence[Label] | None) -> list[NDArray[Any]]:
+    """The rows of each part, ascending, drawn one part after the other.
+
+    Args:
+        n: number of rows.
+        sizes: of the parts; what is over is left out.
+        seed: of the draw.
+        labels: one a row; each gets its share of every part. None: drawn from all alike.
+    """
+    parts, left = [], np.arange(n)
+    for size in sizes:
+        if size == len(left):
+            parts.append(left)
+            break
+        own = None if labels is None else [labels[row] for row in left.tolist()]
+        drawn = left[draw(len(left), size, seed, own)]
+        parts.append(drawn)
+        left = np.setdiff1d(left, drawn, assume_unique=True)
+    return parts
+
+
+def by_group(groups: Sequence[Any], sizes: Sequence[int], seed: int) -> list[NDArray[Any]]:
+    """The rows of each part where no group is in two parts; sizes as near as whole groups can come.
+
+    Groups go out from the largest on, equals in a drawn order, each to the part that lacks most.
+
+    Raises:
+        DataError: there are fewer groups than parts.
+    """
+    numbers = codes(groups)
+    counts = np.bincount(numbers)
+    if len(counts) < len(sizes):
+        raise DataError(
+            f"split: {len(counts)} groups do not make {len(sizes)} parts.",
+            expected=len(sizes),
+            got=len(counts),
+        )
+    mixed = permutation(len(counts), "groups", seed)
+    lacking = np.asarray([*sizes, len(numbers) - sum(sizes)], np.float64)
+    chosen = np.empty(len(counts), np.int64)
+    for group in mixed[np.argsort(-counts[mixed], kind="stable")]:
+        chosen[group] = lacking.argmax()
+        lacking[chosen[group]] -= counts[group]
+    parts = [np.flatnonzero(chosen[numbers] == part) for part in range(len(sizes))]
+    if empty := [n for n, part in enumerate(parts, 1) if not len(part)]:
+        raise DataError(
+            f"split: the groups are too large: part {empty[0]} of {len(sizes)} has none.", got=counts.max()
+        )
+    return parts
+
+
+def by_time(times: Sequence[Any], sizes: Sequence[int], name: str) -> list[NDArray[Any]]:
+    """The rows of each part, the earliest first; equal times stay in their order.
+
+    Raises:
+        DataError: times are neither numbers nor dates in ISO's form.
+    """
+    moments = [_moment(each) for each in times]
+    wrong = [n for n, each in enumerate(moments) if each is None]
+    if wrong or len({type(each) for each in moments}) > 1:
+        row = wrong[0] if wrong else next(n for n, m in enumerate(moments) if type(m) is not type(moments[0]))
+        raise DataError(
+            f"split: times are numbers or dates such as 2024-05-31; {name!r}, row {row}, has {times[row]!r}.",
+            path=f"row {row}",
+            got=times[row],
+        )
+    rows = sorted(range(len(moments)), key=moments.__getitem__)  # type: ignore[arg-type]
+    ends = np.cumsum([0, *sizes])
+    return [np.asarray(rows[a:b], np.int64) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+
+def _moment(time: Any) -> float | datetime.datetime | None:
+    if isinstance(time, int | float):
+        return None if time != time else float(time)
+    try:
+        moment = datetime.datetime.fromisoformat(time)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo is None else moment.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
 def draw(n: int, size: int, seed: int, labels: Sequence[Label] | None) -> NDArray[Any]:
