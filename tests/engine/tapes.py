@@ -24,13 +24,15 @@ Job = Callable[..., dict[str, Tensor]]
 
 def interpreted(tape: Tape, inputs: Tensors) -> dict[str, Tensor]:
     """The outputs of a tape, its calls made one by one; whatever it reads must have been made before."""
-    values: dict[int, Tensor] = {ref.number: inputs[name].clone() for name, ref in tape.inputs.items()}
+    values: dict[int, Tensor] = {
+        ref.number: inputs[name].detach().clone() for name, ref in tape.inputs.items()
+    }
     values.update(tape.constants)
 
     def value(ref: Ref) -> Tensor:
         return values[ref.number]
 
-    with torch.no_grad():
+    with torch.enable_grad():  # some calls give what their derivatives need only then; no input asks for any
         for call in tape.calls:
             kwargs = {name: map_refs(each, value) for name, each in call.kwargs.items()}
             found = call.op(*map_refs(call.args, value), **kwargs)
