@@ -6,7 +6,22 @@ A net is an expression that you can print, draw, slice, join, train, look inside
 
 from typing import NoReturn as _NoReturn
 
-from retia.codecs import Boolean, Classes, Image, Mask, Ordinal, Scalar, Tags, Tensor, Vector
+from retia.codecs import (
+    Boolean,
+    Bytes,
+    Characters,
+    Classes,
+    Image,
+    Mask,
+    Ordinal,
+    Scalar,
+    Subwords,
+    Tags,
+    Tensor,
+    Tokens,
+    Vector,
+    Words,
+)
 from retia.engine.process import process
 from retia.errors import (
     ArgumentError,
@@ -201,9 +216,11 @@ __all__ = [
     "BinaryCrossEntropy",
     "BinaryFocal",
     "Boolean",
+    "Bytes",
     "CSV",
     "CTC",
     "Chain",
+    "Characters",
     "Classes",
     "Codec",
     "CodecError",
@@ -334,6 +351,7 @@ __all__ = [
     "Steady",
     "StepDecay",
     "StructureError",
+    "Subwords",
     "Sweep",
     "Tags",
     "Tanh",
@@ -342,6 +360,7 @@ __all__ = [
     "TensorBoard",
     "TimeLimit",
     "Times",
+    "Tokens",
     "Training",
     "TrainingError",
     "Transpose",
@@ -350,6 +369,7 @@ __all__ = [
     "Upsample",
     "Vector",
     "Warmup",
+    "Words",
     "calibrated",
     "check",
     "codec",

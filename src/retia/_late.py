@@ -59,5 +59,6 @@ else:
     pillow_ops = Late("PIL.ImageOps")
 
 pyplot: Any = Late("matplotlib.pyplot", extra="plots")
+tokenizers: Any = Late("tokenizers", extra="text")
 
-__all__ = ["Late", "numpy", "pillow_draw", "pillow_image", "pillow_ops", "pyplot"]
+__all__ = ["Late", "numpy", "pillow_draw", "pillow_image", "pillow_ops", "pyplot", "tokenizers"]

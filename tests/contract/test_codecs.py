@@ -17,8 +17,26 @@ CODECS = {
     name: cls for name, cls in registry.registered(Codec).items() if cls.__module__.startswith("retia.")
 }
 
+TOKENIZER = """{"model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+"max_input_chars_per_word": 9, "vocab": {"[PAD]": 0, "[UNK]": 1, "a": 2, "##b": 3}}}"""
+
 SAMPLES = {
     "Boolean": [rt.Boolean(), rt.Boolean(0.25)],
+    "Bytes": [rt.Bytes(), rt.Bytes(length=9, begin=True, end=True), rt.Bytes(length=3, normalize="NFC")],
+    "Characters": [
+        rt.Characters(),
+        rt.Characters("ab \0é"),
+        rt.Characters("ab", length=5, unknown="token", lower=True),
+        rt.Characters("ab", length="time", blank=True),
+        rt.Characters(length=8, truncate="start", padding=False, begin=True, end=True),
+    ],
+    "Characters": [
+        rt.Characters(),
+        rt.Characters("ab \0é"),
+        rt.Characters("ab", length=5, unknown="token", lower=True),
+        rt.Characters("ab", length="time", blank=True),
+        rt.Characters(length=8, truncate="start", padding=False, begin=True, end=True),
+    ],
     "Classes": [
         rt.Classes(),
         rt.Classes(range(10)),
@@ -44,6 +62,11 @@ SAMPLES = {
         rt.Mask(["a", "b", 3], 2, colors={"a": "black", "b": (9, 9, 9), 3: "#ff8000"}),
     ],
     "Ordinal": [rt.Ordinal(), rt.Ordinal(["low", "high"]), rt.Ordinal([1, 2, 5, "more"])],
+    "Subwords": [
+        rt.Subwords(),
+        rt.Subwords("unigram", size=90, length=6, unknown="error"),
+        rt.Subwords(tokenizer=TOKENIZER, length=4, lower=True),
+    ],
     "Scalar": [
         rt.Scalar(),
         rt.Scalar(normalize="data", unit="kg"),
@@ -52,6 +75,11 @@ SAMPLES = {
     ],
     "Tags": [rt.Tags(), rt.Tags(["a", "b", 3]), rt.Tags(["a"], threshold=0.25)],
     "Tensor": [rt.Tensor((3, 4)), rt.Tensor((3, None)), rt.Tensor(())],
+    "Words": [
+        rt.Words(),
+        rt.Words(["to", "be"], length=3, end=True),
+        rt.Words(size=9, least=2, split="spaces"),
+    ],
     "Vector": [
         rt.Vector(),
         rt.Vector(3),
@@ -60,7 +88,13 @@ SAMPLES = {
     ],
 }
 
-FITTED = [codec for samples in SAMPLES.values() for codec in samples if codec.is_fitted()]
+FITTED = [
+    codec
+    for samples in SAMPLES.values()
+    for codec in samples
+    # Texts of varying length are decoded to whatever length the net makes them.
+    if codec.is_fitted() and None not in codec.output_shape
+]
 EVERY = [codec for samples in SAMPLES.values() for codec in samples]
 
 

@@ -15,6 +15,8 @@ Boolean
 Tags               a set, list or tuple of labels; an       a list of these; an array with two axes
                    array of zeros and ones
 Scalar             a number                                 a list, an array with one axis
+Characters, Bytes, a text; ``rt.Tokens([...])``             a list of these, an array of texts
+Words, Subwords
 Vector, Tensor     an array of as many axes, nested lists   one axis more; a list of arrays
 =================  =======================================  ==============================================
 
@@ -22,11 +24,30 @@ Vector, Tensor     an array of as many axes, nested lists   one axis more; a lis
 """
 
 from retia.codecs.boolean import Boolean
+from retia.codecs.characters import Bytes, Characters
 from retia.codecs.classes import Classes
 from retia.codecs.image import Image
 from retia.codecs.mask import Mask
 from retia.codecs.numbers import Scalar, Tensor, Vector
 from retia.codecs.ordinal import Ordinal
+from retia.codecs.subwords import Subwords
 from retia.codecs.tags import Tags
+from retia.codecs.tokens import Tokens
+from retia.codecs.words import Words
 
-__all__ = ["Boolean", "Classes", "Image", "Mask", "Ordinal", "Scalar", "Tags", "Tensor", "Vector"]
+__all__ = [
+    "Boolean",
+    "Bytes",
+    "Characters",
+    "Classes",
+    "Image",
+    "Mask",
+    "Ordinal",
+    "Scalar",
+    "Subwords",
+    "Tags",
+    "Tensor",
+    "Tokens",
+    "Vector",
+    "Words",
+]

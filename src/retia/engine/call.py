@@ -33,6 +33,9 @@ def call(
     top: int | None = None,
     temperature: float | None = None,
     seed: int | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    beam: int | None = None,
     batch_size: int | None = None,
     many: bool | None = None,
 ) -> Any:
@@ -60,7 +63,7 @@ def call(
     asks = {name: asked.get(name, DECISION) if isinstance(asked, Mapping) else asked for name in net.outputs}
     parts = _pieces(net, things[0], many, batch_size or CHUNK)
     pieces = [_computed(net, part, asks, batch_size) for part in parts]
-    reading = Reading(top=top, temperature=temperature, seed=seed)
+    reading = Reading(top=top, temperature=temperature, seed=seed, top_k=top_k, top_p=top_p, beam=beam)
     results = {
         name: _answer(net, name, asks[name], _join([values[name] for _, values in pieces]), reading)
         for name in asks
@@ -135,7 +138,8 @@ def _answer(net: Net, name: str, asked: Any, batch: Any, reading: Reading) -> An
     end = ending(net, net.wiring.outputs[name], codec.axis)[0]
     reading = replace(reading, property=asked, ending=end)
     if not isinstance(batch, torch.Tensor):
-        return [codec.unpack(row.unsqueeze(0).cpu(), reading)[0] for row in batch]
+        rows = enumerate(batch)
+        return [codec.unpack(row.unsqueeze(0).cpu(), replace(reading, row=i))[0] for i, row in rows]
     return codec.unpack((batch.flatten() if codec.column else batch).cpu(), reading)
 
 
@@ -174,7 +178,7 @@ def _is_wire(thing: Any) -> bool:
     return isinstance(thing, Wire)
 
 
-def decode(codec: Codec, array: Any, property: str, top: int | None) -> Any:
+def decode(codec: Codec, array: Any, **asked: Any) -> Any:
     """One array of a port, or a batch, back to things (``codec.decode``)."""
     batch = as_batch(array, codec.output_kind, torch.float32, type(codec).__name__)
     rank = codec.output_shape
@@ -185,7 +189,7 @@ def decode(codec: Codec, array: Any, property: str, top: int | None) -> Any:
             f"{codec!r} decodes arrays of {len(rank)} axes, or a batch; got {tuple(batch.shape)}."
         )
     one = batch.dim() == len(rank)
-    reading = Reading(property=property, top=top, ending=codec.ending)
+    reading = Reading(**asked, ending=codec.ending)
     found = codec.unpack(batch.unsqueeze(0) if one else batch, reading)
     return found[0] if one else found
 

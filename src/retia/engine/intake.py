@@ -143,8 +143,9 @@ def _frame(net: Net) -> tuple[torch.dtype, torch.device]:
 
 def on_device_half(codec: Codec, packed: Tensor, kind: torch.dtype) -> Tensor:
     """Packed things through the codec's device half."""
-    if codec.kind == "float" and packed.dtype != kind:
-        packed = packed.to(kind)
+    wanted = kind if codec.kind == "float" else torch.int64
+    if packed.dtype != wanted:
+        packed = packed.to(wanted)
     net = codec.device()
     if net is None:
         return packed
@@ -239,7 +240,14 @@ def _by_codec(taken: Intake, port: Port, thing: Any, kind: torch.dtype, device: 
     assert codec is not None
     many = taken.many if taken.many is not None else not codec.is_one(thing)
     taken.many = many
-    return on_device_half(codec, codec.pack(thing if many else [thing]).to(device), kind)
+    things = thing if many else [thing]
+    varies = any(isinstance(size, Extent) for size in port.shape or ())
+    if varies:
+        rows = codec.rows(things)
+        packed = _together(taken, port, rows, rows[0].dtype if rows else kind)
+    else:
+        packed = codec.pack(things)
+    return on_device_half(codec, packed.to(device), kind)
 
 
 def _by_rank(taken: Intake, port: Port, thing: Any, kind: torch.dtype, device: torch.device) -> Tensor:
@@ -286,11 +294,17 @@ def _padded(taken: Intake, port: Port, thing: Any, kind: torch.dtype, where: str
         many = _is_batch(tensor, shape, where) if taken.many is None else taken.many
         rows = list(tensor) if many else [tensor]
     taken.many = many
+    return _together(taken, port, rows, torch.int64 if port.kind == "int" else kind)
+
+
+def _together(taken: Intake, port: Port, rows: list[Tensor], kind: torch.dtype) -> Tensor:
+    """Examples of varying sizes as one batch, padded, with their lengths noted."""
+    where, shape = _where(port.name), port.shape or ()
     for row in rows:
         if not _fits(shape, tuple(row.shape)):
             raise ShapeError(f"{where} takes {show(shape)}; got {show(tuple(row.shape))}.", path=port.name)
     sizes = [max((row.shape[axis] for row in rows), default=0) for axis in range(len(shape))]
-    batch = torch.zeros((len(rows), *sizes), dtype=torch.int64 if port.kind == "int" else kind)
+    batch = torch.zeros((len(rows), *sizes), dtype=kind)
     for place, row in zip(batch, rows, strict=True):
         for axis, size in enumerate(row.shape):
             place = place.narrow(axis, 0, size)

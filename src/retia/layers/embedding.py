@@ -32,7 +32,7 @@ class Embedding(Layer):
     Arrays: weight (classes, size)
     Args:
         size: of the vectors, at least 1; inferred when left out.
-        classes: how many numbers there are, at least 1.
+        classes: how many numbers there are, at least 1; as many as the input's codec has when left out.
         init: how the weight starts (normal, with standard deviation 1, by default).
     Raises:
         DataError: a number that is not below ``classes`` (on the CPU; elsewhere PyTorch's error).
@@ -46,6 +46,7 @@ class Embedding(Layer):
     signature = "*s -> *s size"
     axes = {"*s": "pass"}
     kinds = {"input": "int"}
+    counted = "classes"
     cure = "Embedding(64, classes=1000) gives vectors of 64; it is PyTorch's Embedding(1000, 64)"
 
     size: int | None = setting(whole(1, optional=True), default=None)

@@ -248,8 +248,8 @@ class Examples:
     def _arrive(self, name: str, port: Port, packed: Mapping[str, Tensor]) -> Tensor:
         """What an input port takes: on the device, through the codec's device half."""
         values = packed[self._columns[name]].to(self.device)
-        if port.codec is not None and port.codec.kind == "float":
-            values = values.to(self._kind)
+        if port.codec is not None:
+            values = values.to(self._kind if port.codec.kind == "float" else torch.int64)
         half = self._halves[name]
         return (
             values if half is None else next(iter(walk(half, {"input": values}, half.arrays, Run()).values()))

@@ -34,6 +34,10 @@ class Reading:
         top: so many of the best answers instead of one.
         temperature: above 0; divides the logits of a random draw.
         seed: of a random draw; None draws anew each time.
+        top_k: a random draw is among so many of the likeliest.
+        top_p: a random draw is among the likeliest that have this chance together (the nucleus).
+        beam: so many sequences are followed in the search for the best one.
+        row: number of the batch's first example, a part of the key of its random draws.
         ending: ``"softmax"``, ``"log_softmax"`` or ``"sigmoid"`` if the net ends so, else None (logits).
     """
 
@@ -41,6 +45,10 @@ class Reading:
     top: int | None = None
     temperature: float | None = None
     seed: int | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    beam: int | None = None
+    row: int = 0
     ending: str | None = None
 
 
@@ -54,6 +62,8 @@ class Codec(Content, CodecVerbs, ABC):
     """Along which the scores of classes stand in what it decodes, of one example."""
     column: ClassVar[bool] = False
     """Whether at an output its number may also stand in a column of one, (1), as ``Linear()`` gives it."""
+    writes: ClassVar[bool] = False
+    """Whether it decodes sequences, and so takes ``top_k=``, ``top_p=`` and ``beam=``."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -89,6 +99,15 @@ class Codec(Content, CodecVerbs, ABC):
     @abstractmethod
     def pack(self, things: Sequence[Any]) -> torch.Tensor:
         """Host half: many things to one compact tensor, batch first. Raises ``CodecError``."""
+
+    def rows(self, things: Sequence[Any]) -> list[torch.Tensor]:
+        """Host half where a size varies: one compact tensor for each thing, none of them padded."""
+        return list(self.pack(things))
+
+    @property
+    def class_count(self) -> int | None:
+        """Its whole numbers are below this at an input, as far as that is known: what Embedding takes."""
+        return None
 
     def device(self) -> Net | None:
         """Device half: the net from packed arrays to the port's array; None where they are the same."""
@@ -138,6 +157,12 @@ class Codec(Content, CodecVerbs, ABC):
                 f"{name}: a temperature belongs to a random draw, but {word!r} was asked.",
                 fix='net(x, "sample", temperature=...)' if "sample" in self.properties else None,
             )
+        for name_of, given in (("top_k", reading.top_k), ("top_p", reading.top_p), ("beam", reading.beam)):
+            if given is not None and not self.writes:
+                raise CodecError(f"{name} decodes no sequences; {name_of}={given!r} was asked.")
+            if given is not None and (word == "sample") is (name_of == "beam"):
+                right = "a search for the best sequence" if name_of == "beam" else "a random draw"
+                raise CodecError(f"{name}: {name_of} belongs to {right}, but {word!r} was asked.")
         return word, about
 
     def __bool__(self) -> bool:

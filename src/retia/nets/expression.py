@@ -18,7 +18,8 @@ from retia.nets import registry
 from retia.nets.settings import given, make, settings_of
 
 LONGEST = 100
-"""Sequences longer than this are cut in a repr (never in JSON)."""
+LONGEST_TEXT = 300
+"""Sequences and texts longer than this are cut in a repr (never in JSON)."""
 
 
 class Expressed:
@@ -76,6 +77,9 @@ def _literal(value: Any) -> str:
             return f"<{len(value)} entries, {_literal(value[0])} to {_literal(value[-1])}, {digest}>"
         inner = ", ".join(map(_literal, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        digest = hashlib.sha256(value.encode(errors="surrogatepass")).hexdigest()[:12]
+        return f"<{len(value)} characters, {value[:20]!r}..., {digest}>"
     return repr(value)
 
 

@@ -87,6 +87,8 @@ class _Inference:
             for declared in self.wiring.declared:
                 if declared.side == "output" or declared.value[0] != "":
                     self._declare(declared)
+                else:
+                    self._count(declared)
             self.solver.solve()
         except Conflict as conflict:
             raise self._tell(conflict) from None
@@ -145,6 +147,17 @@ class _Inference:
         fact = Fact(text, site=Site(None, "declared", declared=declared))
         pattern = sized(wanted, "?", fact)
         self.solver.unify(self.solution.values[declared.value], pattern, fact)
+
+    def _count(self, declared: Declared) -> None:
+        """Tell the layers that take an input's whole numbers how many of these there are."""
+        count = declared.spec.class_count if isinstance(declared.spec, Codec) else None
+        if count is None:
+            return
+        fact = Fact(f"the {declared.port} is {declared.spec!r}", site=Site(None, "counted"))
+        for node in self.wiring.nodes:
+            name = node.layer.counted
+            if name and declared.value in node.sources and node.layer.sizes()[name] is None:
+                self.solver.unify((_term(name, self.solution.terms[node.path]),), (count,), fact)
 
     # Kinds ----------------------------------------------------------------------------------------
 

@@ -67,6 +67,8 @@ class Layer(Expressed, Net):
             the axes that are not named, and without it they are refused.
         kinds: ``"float"`` (default), ``"int"``, ``"same"`` (all such ports alike) or ``"any"``, by port;
             ``"*"`` stands for the rest.
+        counted: the variable that whole numbers at its inputs are below; the codec there says it, where the
+            user does not.
         variadic: takes any number of inputs.
         mixes_batch: in training one example's result depends on the others.
         drawn: how often its random numbers are drawn anew: every ``"step"``, or once an ``"epoch"``, so that
@@ -79,6 +81,7 @@ class Layer(Expressed, Net):
     solves: ClassVar[tuple[str, ...]] = ()
     axes: ClassVar[Mapping[str, str]] = {}
     kinds: ClassVar[Mapping[str, str]] = {}
+    counted: ClassVar[str] = ""
     variadic: ClassVar[bool] = False
     mixes_batch: ClassVar[bool] = False
     drawn: ClassVar[str] = "step"

@@ -28,6 +28,9 @@ class NetVerbs:
         top: int | None = None,
         temperature: float | None = None,
         seed: int | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        beam: int | None = None,
         batch_size: int | None = None,
     ) -> Any:
         """Run the net, always as in inference; one example or many, by the ports' types.
@@ -39,6 +42,9 @@ class NetVerbs:
             top: so many of the best answers, with their probabilities.
             temperature: above 0, of a random draw (property ``"sample"``).
             seed: of a random draw.
+            top_k: draw each token of a text among so many of the likeliest.
+            top_p: draw it among the likeliest that have this chance together (the nucleus).
+            beam: follow so many texts in the search for the best one.
             batch_size: examples at once; by default as many as fit comfortably.
         Returns:
             What the output's codec decodes to, one for one example, a list for a batch; the tensor where
@@ -51,7 +57,15 @@ class NetVerbs:
             tensor([0., 0., 2.])
         """
         return _reach("engine.call", "call")(
-            self, things, top=top, temperature=temperature, seed=seed, batch_size=batch_size
+            self,
+            things,
+            top=top,
+            temperature=temperature,
+            seed=seed,
+            top_k=top_k,
+            top_p=top_p,
+            beam=beam,
+            batch_size=batch_size,
         )
 
     def one(self, thing: Any, *property: Any, **how: Any) -> Any:
@@ -136,12 +150,28 @@ class CodecVerbs:
         """
         return _reach("engine.call", "encode")(self, thing)  # type: ignore[no-any-return]
 
-    def decode(self, array: Any, property: str = "decision", *, top: int | None = None) -> Any:
+    def decode(
+        self,
+        array: Any,
+        property: Any = "decision",
+        *,
+        top: int | None = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        beam: int | None = None,
+    ) -> Any:
         """One array of the port, or a batch of them, back to things.
+
+        Args:
+            array: of the output port's shape, or a batch of these.
+            property: what is asked, and how: these and the others are as in a call of a net.
 
         Example:
             >>> import retia as rt
             >>> rt.Classes(["cat", "dog"]).decode([0.1, 0.9])
             'dog'
         """
-        return _reach("engine.call", "decode")(self, array, property, top)
+        asked = dict(temperature=temperature, seed=seed, top_k=top_k, top_p=top_p, beam=beam)
+        return _reach("engine.call", "decode")(self, array, property=property, top=top, **asked)
