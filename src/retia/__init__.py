@@ -8,6 +8,7 @@ from typing import NoReturn as _NoReturn
 
 from retia.codecs import (
     Boolean,
+    Boxes,
     Bytes,
     Characters,
     Classes,
@@ -216,6 +217,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "BinaryFocal",
     "Boolean",
+    "Boxes",
     "Bytes",
     "CSV",
     "CTC",

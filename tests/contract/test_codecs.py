@@ -37,6 +37,12 @@ SAMPLES = {
         rt.Characters("ab", length="time", blank=True),
         rt.Characters(length=8, truncate="start", padding=False, begin=True, end=True),
     ],
+    "Boxes": [
+        rt.Boxes(["cat", "dog"]),
+        rt.Boxes(["cat", "dog"], grid=(3, 4), score=0.5, overlap=0.25),
+        rt.Boxes(range(3), form="list", most=5, corners="center"),
+        rt.Boxes(["a"], grid=(2, 2), units="pixels", size=(64, 48), corners="corner", fit="pad"),
+    ],
     "Classes": [
         rt.Classes(),
         rt.Classes(range(10)),

@@ -10,6 +10,7 @@ Image              a path, a Pillow image, bytes of a file  a list of these
                    picture, or nested lists                 table)
 Mask               as Image; an array (h, w), with colors   a list of these; an array with one axis more
                    (h, w, 3)
+Boxes              a dict of boxes and labels               a list of these
 Classes, Ordinal,  a label, a NumPy or PyTorch scalar       a list, a range, an array
 Boolean
 Tags               a set, list or tuple of labels; an       a list of these; an array with two axes
@@ -24,6 +25,7 @@ Vector, Tensor     an array of as many axes, nested lists   one axis more; a lis
 """
 
 from retia.codecs.boolean import Boolean
+from retia.codecs.boxes import Boxes
 from retia.codecs.characters import Bytes, Characters
 from retia.codecs.classes import Classes
 from retia.codecs.image import Image
@@ -37,6 +39,7 @@ from retia.codecs.words import Words
 
 __all__ = [
     "Boolean",
+    "Boxes",
     "Bytes",
     "Characters",
     "Classes",
