@@ -263,6 +263,32 @@ def recurrent(kind: type[Layer]) -> Callable[[Random], Case]:
     return made
 
 
+def attention(r: Random) -> Case:
+    m, n, d = size(r), size(r), size(r)
+    settings = {"causal": r.random() < 0.5, "scale": r.choice([None, 0.3]), "dropout": r.choice([0.0, 0.3])}
+    return Case(rt.Attention(**settings), ((r.choice([m, n]), d), (n, d), (n, r.choice([d, size(r)]))))
+
+
+def multi_head_attention(r: Random) -> Case:
+    heads, n, m, taken = size(r, 1, 2), size(r), size(r), 4
+    settings = {"causal": r.random() < 0.5, "bias": r.random() < 0.7, "dropout": r.choice([0.0, 0.3])}
+    settings["key_value_heads"] = r.choice([None, 1])
+    if r.random() < 0.5:
+        taken = size(r)
+        settings["size"] = 4
+    if r.random() < 0.5:
+        return Case(rt.MultiHeadAttention(heads, rotary=r.random() < 0.5, **settings), ((n, taken),))
+    separate = r.random() < 0.5
+    keys, values = (size(r), size(r)) if separate else (taken, taken)
+    made = rt.MultiHeadAttention(heads, cross=True, separate=separate, **settings)
+    return Case(made, ((n, taken), (m, keys), (m, values)))
+
+
+def position_embedding(r: Random) -> Case:
+    s = (size(r), size(r))
+    return Case(rt.PositionEmbedding(s[0] + size(r, 0)), (s,))
+
+
 def join(r: Random) -> Case:
     rest = shape(r, 0, 2)
     return Case(rt.Join(), tuple((size(r), *rest) for _ in range(r.randint(1, 3))))
@@ -335,6 +361,10 @@ CASES: dict[str, Callable[[Random], Case]] = {
     "Minimum": combiner(rt.Minimum, most=3),
     "Concat": concat,
     "Join": join,
+    "Attention": attention,
+    "MultiHeadAttention": multi_head_attention,
+    "PositionEmbedding": position_embedding,
+    "SinusoidalPositions": lambda r: Case(rt.SinusoidalPositions(), ((size(r), size(r)),)),
     **{
         name: lambda r, name=name: Case(getattr(rt, name)(), (shape(r, 1),))
         for name in ("First", "Last", "Most", "Rest", "Reverse")

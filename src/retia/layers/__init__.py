@@ -1,6 +1,7 @@
 """The layers, one file a family. Each is one class: signature, arrays, forward, docstring."""
 
 from retia.layers.affine import RandomAffine, RandomRotation, RandomShear, RandomTranslation, RandomZoom
+from retia.layers.attention import Attention, MultiHeadAttention
 from retia.layers.augmentation import RandomCrop, RandomErasing, RandomFlip
 from retia.layers.colors import ColorJitter
 from retia.layers.combine import Concat, Divide, Dot, Maximum, Minimum, Minus, Plus, Power, Times
@@ -53,6 +54,7 @@ from retia.layers.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
+from retia.layers.positions import PositionEmbedding, SinusoidalPositions
 from retia.layers.recurrent import GRU, LSTM, RNN
 from retia.layers.reduce import Reduce
 from retia.layers.regularization import AlphaDropout, Dropout, DropPath, GaussianNoise
@@ -60,17 +62,19 @@ from retia.layers.resize import Resize, Upsample
 from retia.layers.sequences import First, Join, Last, Most, Rest, Reverse
 from retia.layers.softmax import LogSoftmax, Softmax
 from retia.layers.structure import Flatten, Replicate, Reshape, Transpose
+from retia.layers.transformer import TransformerDecoder, TransformerEncoder
 
 __all__ = [
-    "AlphaDropout", "Arithmetic", "AvgPool1d", "AvgPool2d", "AvgPool3d", "BatchNorm", "ColorJitter", "Concat",
-    "Constant", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
-    "Divide", "Dot", "DropPath", "Dropout", "ELU", "Elementwise", "Embedding", "First", "Flatten", "GELU",
-    "GRU", "GaussianNoise", "GlobalAvgPool", "GlobalMaxPool", "GroupNorm", "HardSigmoid", "HardSwish",
-    "HardTanh", "InstanceNorm", "Join", "LSTM", "Last", "LayerNorm", "LeakyReLU", "Linear",
+    "AlphaDropout", "Arithmetic", "Attention", "AvgPool1d", "AvgPool2d", "AvgPool3d", "BatchNorm",
+    "ColorJitter", "Concat", "Constant", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d",
+    "ConvTranspose3d", "Divide", "Dot", "DropPath", "Dropout", "ELU", "Elementwise", "Embedding", "First",
+    "Flatten", "GELU", "GRU", "GaussianNoise", "GlobalAvgPool", "GlobalMaxPool", "GroupNorm", "HardSigmoid",
+    "HardSwish", "HardTanh", "InstanceNorm", "Join", "LSTM", "Last", "LayerNorm", "LeakyReLU", "Linear",
     "LocalResponseNorm", "LogSoftmax", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum", "Minimum", "Minus",
-    "Mish", "Most", "OneHot", "PReLU", "Pad", "Parameter", "Part", "Plus", "Power", "RMSNorm", "RNN",
-    "RandomAffine", "RandomCrop", "RandomErasing", "RandomFlip", "RandomRotation", "RandomShear",
-    "RandomTranslation", "RandomZoom", "ReLU", "ReLU6", "Reduce", "Replicate", "Reshape", "Resize", "Rest",
-    "Reverse", "SELU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Softsign", "Tanh", "Times", "Transpose",
-    "Upsample",
+    "Mish", "Most", "MultiHeadAttention", "OneHot", "PReLU", "Pad", "Parameter", "Part", "Plus",
+    "PositionEmbedding", "Power", "RMSNorm", "RNN", "RandomAffine", "RandomCrop", "RandomErasing",
+    "RandomFlip", "RandomRotation", "RandomShear", "RandomTranslation", "RandomZoom", "ReLU", "ReLU6",
+    "Reduce", "Replicate", "Reshape", "Resize", "Rest", "Reverse", "SELU", "SiLU", "Sigmoid",
+    "SinusoidalPositions", "Softmax", "Softplus", "Softsign", "Tanh", "Times", "TransformerDecoder",
+    "TransformerEncoder", "Transpose", "Upsample",
 ]  # fmt: skip

@@ -129,10 +129,10 @@ class Net(NetVerbs, ABC):
         return "\n".join(lines)
 
     def _pattern(self, what: str) -> Any:
-        path, _, name = what.rpartition(".")
         solution = self.solution
-        if name in solution.arrays.get(path, {}):
-            return solution.arrays[path][name]
+        array = self._array_at(what)
+        if array is not None:
+            return solution.arrays[array[0]][array[1]]
         ends = self.wiring.ends.get(what) if what else None
         if ends is not None and len(ends) == 1:
             return solution.values[next(iter(ends.values()))]
@@ -144,6 +144,15 @@ class Net(NetVerbs, ABC):
         raise UnknownNameError(
             f"There is no array, layer or port {what!r}.{did_you_mean(what, known)}", path=what
         )
+
+    def _array_at(self, path: str) -> tuple[str, str] | None:
+        """The layer's path and the array's name, which may have points (``"0.out_proj.weight"``)."""
+        parts = path.split(".")
+        for cut in range(len(parts)):
+            key, name = ".".join(parts[:cut]), ".".join(parts[cut:])
+            if name in self.solution.arrays.get(key, {}):
+                return key, name
+        return None
 
     # Parts ----------------------------------------------------------------------------------------
 
@@ -312,8 +321,9 @@ class Net(NetVerbs, ABC):
         if unknown:
             lines = []
             for path in unknown:
-                key, _, name = path.rpartition(".")
-                lines.append(f"{path} has shape {self.solution.describe_array(key, name)}")
+                at = self._array_at(path)
+                assert at is not None
+                lines.append(f"{path} has shape {self.solution.describe_array(*at)}")
             raise ShapeError(
                 f"{len(unknown)} arrays have sizes that nothing fixes yet: {', '.join(unknown[:5])}"
                 + ("..." if len(unknown) > 5 else "."),

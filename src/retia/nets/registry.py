@@ -63,6 +63,12 @@ FOREIGN = {
     "SimpleRNN": "RNN", "BasicRecurrentLayer": "RNN", "GatedRecurrentLayer": "GRU", "CuDNNGRU": "GRU",
     "LongShortTermMemoryLayer": "LSTM", "CuDNNLSTM": "LSTM", "SequenceLastLayer": "Last",
     "SequenceMostLayer": "Most", "SequenceRestLayer": "Rest", "SequenceReverseLayer": "Reverse",
+    "AttentionLayer": "Attention", "DotProductAttention": "Attention",
+    "MultiheadAttention": "MultiHeadAttention", "GroupedQueryAttention": "MultiHeadAttention",
+    "GroupQueryAttention": "MultiHeadAttention",
+    "TransformerEncoderLayer": "TransformerEncoder", "TransformerDecoderLayer": "TransformerDecoder",
+    "PositionalEmbedding": "PositionEmbedding", "PositionalEncoding": "SinusoidalPositions",
+    "SinePositionEncoding": "SinusoidalPositions",
     "TripletMarginLoss": "Triplet", "TripletSemiHardLoss": "Triplet", "CTCLoss": "CTC", "CTCLossLayer": "CTC",
 }  # fmt: skip
 
