@@ -30,13 +30,6 @@ SAMPLES = {
         rt.Characters("ab", length="time", blank=True),
         rt.Characters(length=8, truncate="start", padding=False, begin=True, end=True),
     ],
-    "Characters": [
-        rt.Characters(),
-        rt.Characters("ab \0é"),
-        rt.Characters("ab", length=5, unknown="token", lower=True),
-        rt.Characters("ab", length="time", blank=True),
-        rt.Characters(length=8, truncate="start", padding=False, begin=True, end=True),
-    ],
     "Boxes": [
         rt.Boxes(["cat", "dog"]),
         rt.Boxes(["cat", "dog"], grid=(3, 4), score=0.5, overlap=0.25),

@@ -30,8 +30,8 @@ def learn(counts: Mapping[str, int], size: int) -> list[tuple[str, float]]:
         size: so many pieces at most; all single characters are among them, whatever the number.
     Source: Kudo 2018, "Subword regularization"; sums in a fixed order.
     Example:
-        >>> [piece for piece, _ in learn({"banana": 9, "bandana": 3}, 6)][:2]
-        ['ana', 'n']
+        >>> [piece for piece, _ in learn({"banana": 9, "bandana": 3}, 6)]
+        ['banana', 'bandana', 'a', 'b', 'n', 'd']
     """
     words = _stretches(counts)
     single = Counter[str]()
