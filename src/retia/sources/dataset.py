@@ -257,7 +257,7 @@ class Data:
         else:
             found = splitting.parts_of(len(self), sizes, seed, labels)
         parts = tuple(self._with(self._numbers(rows)) for rows in found)
-        if labels is not None and (group is not None or time is not None):
+        if labels is not None and (group is not None or time is not None) and name not in (group, time):
             inspection.warn_of_lost(labels, found, str(group or time))
         return parts
 

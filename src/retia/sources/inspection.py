@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,9 +35,10 @@ def table(data: Data) -> str:
 
 
 def warn_of_lost(labels: Sequence[Label], parts: Sequence[NDArray[Any]], by: str) -> None:
-    """Warn of labels that a part of a split has no example of."""
+    """Warn of labels that a part of a split has no example of, though there are as many as parts."""
+    often = {label for label, count in Counter(labels).items() if count >= len(parts)}
     for number, rows in enumerate(parts, 1):
-        lost = sort_labels(set(labels) - {labels[row] for row in rows.tolist()})
+        lost = sort_labels(often - {labels[row] for row in rows.tolist()})
         if lost:
             warnings.warn(
                 f"split by {by!r}: part {number} has no example of {', '.join(map(repr, lost[:10]))}"

@@ -51,7 +51,10 @@ def read_jsonlines(path: Path, how: TableFormat, on_error: str) -> Data:
 
 def _read(text: str, line: int, rows: dict[int, dict[str, Any]], faults: Faults) -> None:
     try:
-        found = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        found = json.loads(text.strip(), object_pairs_hook=_once, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        faults.add(line, f" is no JSON: {error.msg} at character {error.pos}")
+        return
     except (ValueError, RecursionError) as error:
         faults.add(line, f" is no JSON: {error}")
         return

@@ -104,7 +104,7 @@ def read_csv(path: Path, how: TableFormat, on_error: str) -> Data:
 
 
 def _cure(faults: Faults) -> str:
-    for what in faults.lines.values():
+    for _, what in sorted(faults.lines.items()):
         if column := re.match(r", column ('.*?'|\".*?\"):", what):
             return f"types={{{column[1]}: str}} keeps the column as words"
         if "NUL" in what or "cells" in what:
@@ -198,5 +198,6 @@ def _even(
             lines.append(line)
             kept.append(cells)
         else:
-            faults.add(line, f" has {len(cells):,} cells, but there are {width:,} columns")
+            what = "1 cell" if len(cells) == 1 else f"{len(cells):,} cells"
+            faults.add(line, f" has {what}, but there are {width:,} columns")
     return lines, kept
