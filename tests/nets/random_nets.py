@@ -40,6 +40,10 @@ def candidates(rng, shape):
         fitting["BatchNorm"] = rt.BatchNorm()
         fitting["PReLU"] = rt.PReLU()
         fitting["GroupNorm"] = rt.GroupNorm(1)
+        fitting |= {name: getattr(rt, name)() for name in ("First", "Last", "Most", "Rest", "Reverse")}
+    if rank == 2 and shape[0] <= 8:  # a program has calls for each element of a sequence
+        both = bool(rng.integers(2))
+        fitting |= {n: getattr(rt, n)(some, bidirectional=both) for n in ("RNN", "GRU", "LSTM")}
     if rank == 3:
         fitting |= augmentation(tuple(int(rng.integers(1, n + 1)) for n in shape[1:]))
     if rank in (2, 3, 4):
@@ -81,7 +85,7 @@ def nets(draw):
         layer = fitting[str(rng.choice(sorted(fitting)))]
         if rng.random() < 0.3:
             combiner = getattr(
-                rt, str(rng.choice(["Plus", "Times", "Minus", "Maximum", "Minimum", "Concat"]))
+                rt, str(rng.choice(["Plus", "Times", "Minus", "Maximum", "Minimum", "Concat", "Join"]))
             )
             inner = layer
             x = rt.Input(shape)

@@ -56,7 +56,7 @@ def test_random_nets_paste_back_and_come_back_from_json(net):
 
 def test_every_layer_takes_part():
     rng = np.random.default_rng(0)
-    seen = {"Plus", "Times", "Minus", "Maximum", "Minimum", "Concat"}
+    seen = {"Plus", "Times", "Minus", "Maximum", "Minimum", "Concat", "Join"}
     for rank in range(5):
         seen |= set(candidates(rng, (4,) * rank))
     alone = {"Dot", "Divide", "Power", "Embedding", "OneHot", "Constant", "Parameter"}
