@@ -72,6 +72,21 @@ SAMPLES = {
         rt.Scalar(normalize="robust"),
         rt.Scalar(normalize=(170.5, 10), unit="cm"),
     ],
+    "Table": [
+        rt.Table(),
+        rt.Table(["age", "sex"], form="index", surplus="ignore"),
+        rt.Table({"age": "number", "when": rt.DateColumn(["year", "hour"]), "sex": None}, blanks="NA"),
+        rt.Table({"sex": rt.CategoryColumn([1, "x"], missing=True, other=False)}, form="index"),
+        rt.Table(
+            {
+                "age": rt.NumberColumn(30.5, 2, missing=True),
+                "alone": rt.BooleanColumn(missing=False),
+                "log": rt.NumberColumn(0, 1, missing=False),
+            },
+            derived={"log": ("log", "age")},
+            unknown="other",
+        ),
+    ],
     "Tags": [rt.Tags(), rt.Tags(["a", "b", 3]), rt.Tags(["a"], threshold=0.25)],
     "Tensor": [rt.Tensor((3, 4)), rt.Tensor((3, None)), rt.Tensor(())],
     "Words": [

@@ -15,6 +15,7 @@ Classes, Ordinal,  a label, a NumPy or PyTorch scalar       a list, a range, an 
 Boolean
 Tags               a set, list or tuple of labels; an       a list of these; an array with two axes
                    array of zeros and ones
+Table              a dict of things                         a list of these, a dict of columns, a frame
 Scalar             a number                                 a list, an array with one axis
 Characters, Bytes, a text; ``rt.Tokens([...])``             a list of these, an array of texts
 Words, Subwords
@@ -28,26 +29,34 @@ from retia.codecs.boolean import Boolean
 from retia.codecs.boxes import Boxes
 from retia.codecs.characters import Bytes, Characters
 from retia.codecs.classes import Classes
+from retia.codecs.dates import DateColumn
 from retia.codecs.image import Image
+from retia.codecs.kinds import BooleanColumn, CategoryColumn, NumberColumn
 from retia.codecs.mask import Mask
 from retia.codecs.numbers import Scalar, Tensor, Vector
 from retia.codecs.ordinal import Ordinal
 from retia.codecs.subwords import Subwords
+from retia.codecs.table import Table
 from retia.codecs.tags import Tags
 from retia.codecs.tokens import Tokens
 from retia.codecs.words import Words
 
 __all__ = [
     "Boolean",
+    "BooleanColumn",
     "Boxes",
     "Bytes",
+    "CategoryColumn",
     "Characters",
     "Classes",
+    "DateColumn",
     "Image",
     "Mask",
+    "NumberColumn",
     "Ordinal",
     "Scalar",
     "Subwords",
+    "Table",
     "Tags",
     "Tensor",
     "Tokens",
