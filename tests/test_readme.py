@@ -89,6 +89,7 @@ def test_every_dependency_has_its_reason() -> None:
         *project["dependencies"],
         *extras["plots"],
         *extras["pandas"],
+        *extras["audio"],
         *extras["tensorboard"],
         *extras["test"],
     ]

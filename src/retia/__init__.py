@@ -7,6 +7,7 @@ A net is an expression that you can print, draw, slice, join, train, look inside
 from typing import NoReturn as _NoReturn
 
 from retia.codecs import (
+    Audio,
     Boolean,
     BooleanColumn,
     Boxes,
@@ -144,6 +145,7 @@ from retia.layers import (
     Softmax,
     Softplus,
     Softsign,
+    Spectrum,
     Tanh,
     Times,
     TransformerDecoder,
@@ -221,6 +223,7 @@ __all__ = [
     "Array",
     "ArraysError",
     "Attention",
+    "Audio",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
@@ -369,6 +372,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Softsign",
+    "Spectrum",
     "Steady",
     "StepDecay",
     "StructureError",

@@ -59,6 +59,7 @@ else:
     pillow_ops = Late("PIL.ImageOps")
 
 pyplot: Any = Late("matplotlib.pyplot", extra="plots")
+soundfile: Any = Late("soundfile", extra="audio")
 tokenizers: Any = Late("tokenizers", extra="text")
 
-__all__ = ["Late", "numpy", "pillow_draw", "pillow_image", "pillow_ops", "pyplot", "tokenizers"]
+__all__ = ["Late", "numpy", "pillow_draw", "pillow_image", "pillow_ops", "pyplot", "soundfile", "tokenizers"]

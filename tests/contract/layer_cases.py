@@ -150,6 +150,15 @@ def part(r: Random) -> Case:
     return Case(rt.Part(tuple(items)), (s,))
 
 
+def spectrum(r: Random) -> Case:
+    form = r.choice(("spectrogram", "mel", "mfcc"))
+    window = r.randint(24, 32)
+    how = {} if form == "spectrogram" else {"bands": 3}
+    how |= {"window": window, "step": size(r, 1, 9), "padding": r.choice((0, 5)), "log": r.random() < 0.5}
+    made = rt.Spectrum(form, rate=8000, **how)
+    return Case(made, ((*shape(r, most=1), window + r.randint(0, 20)),))
+
+
 def pad(r: Random) -> Case:
     mode = r.choice(["constant", "reflect", "replicate"])
     s = (*shape(r, 0, 2), size(r, 2, 4))
@@ -350,6 +359,7 @@ CASES: dict[str, Callable[[Random], Case]] = {
     "Transpose": transpose,
     "Part": part,
     "Pad": pad,
+    "Spectrum": spectrum,
     "Replicate": replicate,
     "Reduce": reduce,
     "Plus": combiner(rt.Plus, most=4),

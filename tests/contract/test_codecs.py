@@ -21,6 +21,13 @@ TOKENIZER = """{"model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing
 "max_input_chars_per_word": 9, "vocab": {"[PAD]": 0, "[UNK]": 1, "a": 2, "##b": 3}}}"""
 
 SAMPLES = {
+    "Audio": [
+        rt.Audio(),
+        rt.Audio(samples=900, rate=8000, normalize=(0.0, 0.5)),
+        rt.Audio(seconds=0.5, form="spectrogram", log=False),
+        rt.Audio(samples="time", rate=8000, form="mel", bands=20, normalize="data"),
+        rt.Audio(samples=700, form="mfcc", bands=9, coefficients=4, window=300, step=99),
+    ],
     "Boolean": [rt.Boolean(), rt.Boolean(0.25)],
     "Bytes": [rt.Bytes(), rt.Bytes(length=9, begin=True, end=True), rt.Bytes(length=3, normalize="NFC")],
     "Characters": [
@@ -171,8 +178,7 @@ def test_a_fitted_codec_has_whole_sizes_and_stays_as_it_is(codec):
 @pytest.mark.parametrize("codec", FITTED)
 def test_an_empty_list_is_an_empty_batch(codec):
     assert codec.is_one([]) is False
-    packed = codec.pack([])
-    assert packed.shape == (0, *codec.shape)
+    assert codec.encode([]).shape == (0, *codec.shape)
     assert codec.pack_target([], codec.loss()).shape[0] == 0
     assert codec.unpack(torch.zeros((0, *codec.output_shape)), Reading()) == []
 

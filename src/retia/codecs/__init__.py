@@ -11,6 +11,9 @@ Image              a path, a Pillow image, bytes of a file  a list of these
 Mask               as Image; an array (h, w), with colors   a list of these; an array with one axis more
                    (h, w, 3)
 Boxes              a dict of boxes and labels               a list of these
+Audio              a path, bytes of a sound, an open file, a      a list of these; an array with two axes,
+                   (samples, rate) pair, an array with one  one sound in each row
+                   axis, a list of numbers
 Classes, Ordinal,  a label, a NumPy or PyTorch scalar       a list, a range, an array
 Boolean
 Tags               a set, list or tuple of labels; an       a list of these; an array with two axes
@@ -25,6 +28,7 @@ Vector, Tensor     an array of as many axes, nested lists   one axis more; a lis
 ``[]`` is an empty batch. What fits both readings is refused, with ``net.one(x)`` and ``net.batch(xs)``.
 """
 
+from retia.codecs.audio import Audio
 from retia.codecs.boolean import Boolean
 from retia.codecs.boxes import Boxes
 from retia.codecs.characters import Bytes, Characters
@@ -42,6 +46,7 @@ from retia.codecs.tokens import Tokens
 from retia.codecs.words import Words
 
 __all__ = [
+    "Audio",
     "Boolean",
     "BooleanColumn",
     "Boxes",

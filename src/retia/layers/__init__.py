@@ -61,6 +61,7 @@ from retia.layers.regularization import AlphaDropout, Dropout, DropPath, Gaussia
 from retia.layers.resize import Resize, Upsample
 from retia.layers.sequences import First, Join, Last, Most, Rest, Reverse
 from retia.layers.softmax import LogSoftmax, Softmax
+from retia.layers.spectrum import Spectrum
 from retia.layers.structure import Flatten, Replicate, Reshape, Transpose
 from retia.layers.transformer import TransformerDecoder, TransformerEncoder
 
@@ -75,6 +76,6 @@ __all__ = [
     "PositionEmbedding", "Power", "RMSNorm", "RNN", "RandomAffine", "RandomCrop", "RandomErasing",
     "RandomFlip", "RandomRotation", "RandomShear", "RandomTranslation", "RandomZoom", "ReLU", "ReLU6",
     "Reduce", "Replicate", "Reshape", "Resize", "Rest", "Reverse", "SELU", "SiLU", "Sigmoid",
-    "SinusoidalPositions", "Softmax", "Softplus", "Softsign", "Tanh", "Times", "TransformerDecoder",
+    "SinusoidalPositions", "Softmax", "Softplus", "Softsign", "Spectrum", "Tanh", "Times", "TransformerDecoder",
     "TransformerEncoder", "Transpose", "Upsample",
 ]  # fmt: skip
