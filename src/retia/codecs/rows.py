@@ -92,7 +92,9 @@ def columns_of(
 
 
 def _of_frame(frame: Any) -> Columns:
-    names = list(getattr(frame, "column_names", None) or frame.columns)
+    # Only eager frames can have a name twice, and lazy ones have none before they are collected.
+    lazy = type(frame).__name__ == "LazyFrame"
+    names = [] if lazy else list(getattr(frame, "column_names", None) or frame.columns)
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
         raise CodecError(

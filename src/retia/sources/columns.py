@@ -7,7 +7,6 @@ somebody needs their pixels. Which rows belong to a set is the set's business (`
 from __future__ import annotations
 
 import datetime
-import datetime
 import hashlib
 import os
 import threading
@@ -336,12 +335,6 @@ def _hash_thing(thing: Any, update: Callable[[bytes], None]) -> None:
         update(f"{type(thing).__name__}:{thing!r}\0".encode())
     elif isinstance(thing, os.PathLike):
         update(f"path:{os.fspath(thing)}\0".encode())
-    elif isinstance(thing, Mapping):
-        _hash_thing(sorted(thing.items()), update)
-    elif isinstance(thing, datetime.date | datetime.time):
-        update(f"{type(thing).__name__}:{thing.isoformat()}\0".encode())
-    elif isinstance(thing, set | frozenset):
-        _hash_thing(sorted(thing, key=repr), update)
     elif isinstance(thing, Mapping):
         _hash_thing(sorted(thing.items()), update)
     elif isinstance(thing, datetime.date | datetime.time):
