@@ -149,6 +149,8 @@ def on_device_half(codec: Codec, packed: Tensor, kind: torch.dtype) -> Tensor:
     net = codec.device()
     if net is None:
         return packed
+    if net.arrays and packed.device.type != "cpu":
+        net = net.to(packed.device)
     return next(iter(walk(net, {"input": packed}, net.arrays, Run()).values()))
 
 

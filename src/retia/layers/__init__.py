@@ -76,6 +76,6 @@ __all__ = [
     "PositionEmbedding", "Power", "RMSNorm", "RNN", "RandomAffine", "RandomCrop", "RandomErasing",
     "RandomFlip", "RandomRotation", "RandomShear", "RandomTranslation", "RandomZoom", "ReLU", "ReLU6",
     "Reduce", "Replicate", "Reshape", "Resize", "Rest", "Reverse", "SELU", "SiLU", "Sigmoid",
-    "SinusoidalPositions", "Softmax", "Softplus", "Softsign", "Spectrum", "Tanh", "Times", "TransformerDecoder",
-    "TransformerEncoder", "Transpose", "Upsample",
+    "SinusoidalPositions", "Softmax", "Softplus", "Softsign", "Spectrum", "Tanh", "Times",
+    "TransformerDecoder", "TransformerEncoder", "Transpose", "Upsample",
 ]  # fmt: skip
