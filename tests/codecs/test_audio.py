@@ -368,7 +368,6 @@ def test_a_damaged_flac_file_is_one_error(tmp_path):
         ([0.0, float("inf")], "Audio: sample 1 is NaN or infinite."),
         (np.array([1j, 0]), "Audio: ndarray of shape (2,) is not made of real numbers (complex128)."),
     ],
-    ids=str,
 )
 def test_what_is_no_sound_is_refused(thing, told):
     with pytest.raises(rt.CodecError) as caught:

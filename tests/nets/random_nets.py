@@ -44,6 +44,9 @@ def candidates(rng, shape):
     if rank == 2 and shape[0] <= 8:  # a program has calls for each element of a sequence
         both = bool(rng.integers(2))
         fitting |= {n: getattr(rt, n)(some, bidirectional=both) for n in ("RNN", "GRU", "LSTM")}
+        fitting["MultiHeadAttention"] = rt.MultiHeadAttention(1, causal=both)
+        fitting["PositionEmbedding"] = rt.PositionEmbedding(shape[0])
+        fitting["SinusoidalPositions"] = rt.SinusoidalPositions()
     if rank == 3:
         fitting |= augmentation(tuple(int(rng.integers(1, n + 1)) for n in shape[1:]))
     if rank in (2, 3, 4):

@@ -59,6 +59,16 @@ def test_every_layer_takes_part():
     seen = {"Plus", "Times", "Minus", "Maximum", "Minimum", "Concat", "Join"}
     for rank in range(5):
         seen |= set(candidates(rng, (4,) * rank))
-    alone = {"Dot", "Divide", "Power", "Embedding", "OneHot", "Constant", "Parameter"}
+    alone = {
+        "Dot",
+        "Divide",
+        "Power",
+        "Embedding",
+        "OneHot",
+        "Constant",
+        "Parameter",
+        "Attention",
+        "Spectrum",
+    }
     ours = {name for name, layer in registered(Layer).items() if layer.__module__.startswith("retia.")}
     assert ours <= seen | alone

@@ -27,7 +27,7 @@ def read_label(thing: Any) -> Label | None:
     """A label as plain Python has it (NumPy's 7 is 7); None for what is no label."""
     if isinstance(thing, str):
         return str.__str__(thing)
-    if getattr(thing, "shape", None) == ():
+    if getattr(thing, "shape", None) == () and hasattr(thing, "item"):
         thing = thing.item()
     if isinstance(thing, bool | str):
         return thing

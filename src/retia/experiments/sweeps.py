@@ -97,7 +97,8 @@ def sweep(
     number = None if trials is None else whole(1)("sweep: trials", trials)
     chosen, rounds = _planned(read, method, number, whole(1)("sweep: epochs", epochs), drawn_by)
     figure = by if by.startswith("val_") else f"val_{by}"
-    way = choice("higher", "lower")("sweep: better", better) if better is not None else better_of(figure, "sweep")
+    asked = choice(None, "higher", "lower")("sweep: better", better)
+    way = asked or better_of(figure, "sweep")
     name = figure.removeprefix("val_")
     if better is None and "metrics" not in how and name not in TOLD:
         how["metrics"] = [name]

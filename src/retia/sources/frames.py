@@ -17,15 +17,7 @@ from retia.errors import DataError
 from retia.sources.columns import ArrayColumn, Column, ListColumn, column
 from retia.sources.dataset import Data
 
-FRAMES = {"DataFrame", "LazyFrame", "Table", "RecordBatch"}
-ROOMS = {"pandas", "polars", "pyarrow", "narwhals", "modin", "cudf", "duckdb"}
 ENDINGS = frozenset({".parquet", ".pq"})
-
-
-def is_frame(thing: Any) -> bool:
-    """Whether a thing is a frame of a package that narwhals reads."""
-    kinds = ((each.__module__.partition(".")[0], each.__name__) for each in type(thing).__mro__)
-    return any(room in ROOMS and name in FRAMES for room, name in kinds)
 
 
 def read_parquet(path: Path) -> Data:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from retia.codecs.rows import is_frame
 from retia.errors import ArgumentError, DataError, did_you_mean
 from retia.sources import frames, generators, jsonlines, tables
 from retia.sources.archives import is_archive
@@ -99,7 +100,7 @@ def _read(source: Any, how: TableFormat, on_error: str, take: int | None = None)
         return bundled(source)
     if isinstance(source, str | os.PathLike):
         return _named(Path(source), os.fspath(source), how, on_error)
-    if frames.is_frame(source):
+    if is_frame(source):
         return frames.read_frame(source)
     if is_torch(source):
         return read_torch(source)
