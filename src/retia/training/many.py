@@ -305,7 +305,8 @@ class Together:
             shown.epoch({"epoch": epoch, **self._mean([*entries.values()])})
         for number in entries:
             loop = self._loops[number]
-            loop.recorder.look(loop.state, epoch, last=epoch == self._asked.how.epochs)
+            if epoch == self._asked.how.epochs:  # every net has its own look, so there is but one
+                loop.recorder.look(loop.state, epoch, last=True)
             why = loop.told_to_stop()
             if why:
                 self._out(number, loop.result(why))
