@@ -204,8 +204,8 @@ def test_a_recorder_looks_at_its_moments_and_at_the_end() -> None:
         recorder.look(state, epoch)
     recorder.look(state, 4, last=True)
     recorder.look(state, 4, last=True)
-    assert [each.epoch for each in recorder.records] == [0, 1, 3, 4]
-    assert [each.steps for each in recorder.records] == [0, 1, 3, 4]
+    assert [each.epoch for each in recorder.records] == [0, 1, 2, 4]
+    assert [each.steps for each in recorder.records] == [0, 1, 2, 4]
     assert recorder.records[0]["1"].update is None
     assert all(each["1"].update > 0 for each in recorder.records[1:])
     assert recorder.records[0].examples == 37
