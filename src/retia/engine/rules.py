@@ -206,12 +206,12 @@ def _scale_readers(view: View, old: Ref, new: Ref, scale: float, changes: dict[C
         *shift, left, right = reader.args
         if old in shift or left == right or reader in changes:
             return False
-        fact = tape.fact(reader.result)
-        nothing = tape.constant(torch.zeros(1, dtype=fact.dtype, device=fact.device))
+        how: dict[str, float] = {"alpha": scale}
+        if not shift:
+            fact = tape.fact(reader.result)
+            shift, how["beta"] = [tape.constant(torch.zeros(1, dtype=fact.dtype, device=fact.device))], 0
         factors = [new if each == old else each for each in (left, right)]
-        how = {"alpha": scale} if shift else {"beta": 0, "alpha": scale}
-        made = call_of(op_of("addmm"), (*(shift or [nothing]), *factors), reader.result, **how)
-        changes[reader] = [made]
+        changes[reader] = [call_of(op_of("addmm"), (*shift, *factors), reader.result, **how)]
     return True
 
 
