@@ -254,7 +254,7 @@ TIMES = {"seconds": 0.1, "rate": 0.1, "examples_per_second": 10.0}
 
 def test_without_matplotlib_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = Late("matplotlib_that_nobody_has.figure", extra="plots")
-    monkeypatch.setattr("retia.metrics.figures._figure", absent)
+    monkeypatch.setattr("retia._figures._figure", absent)
     words = " ".join(Page(page(Run(), FIGURES)).words)
     said = "This needs matplotlib_that_nobody_has, which is not installed. pip install 'retia[plots]'"
     assert f"Curves: {said}" in words

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from retia._figures import figure, save
 from retia._late import numpy as np
 from retia.errors import TrainingError
-from retia.metrics.figures import figure, save
 from retia.training import table
 from retia.training.direction import HIGHER
 from retia.training.result import Training

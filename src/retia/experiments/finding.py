@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from retia._figures import figure, save
 from retia._late import numpy as np
 from retia.engine.devices import read_device
 from retia.engine.process import steady
 from retia.errors import ArgumentError, TrainingError, did_you_mean
-from retia.metrics.figures import figure, save
 from retia.nets.net import Net
 from retia.nets.settings import make, real, whole
 from retia.sources.order import check_seed

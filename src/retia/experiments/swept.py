@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from retia._figures import figure, save
 from retia.errors import TrainingError
 from retia.experiments.ranges import Between
-from retia.metrics.figures import figure, save
 from retia.training import table
 from retia.training.direction import LOWER
 from retia.training.result import Training

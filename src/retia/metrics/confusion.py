@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from retia._figures import figure, save
 from retia._late import numpy as np
 from retia.errors import UnknownNameError, did_you_mean
-from retia.metrics.figures import figure, save
 from retia.sources.dataset import Data
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from retia._figures import figure, save
 from retia._late import numpy as np
-from retia.metrics.figures import figure, save
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from retia._figures import figure, save
 from retia.errors import TrainingError
-from retia.metrics.figures import figure, save
 from retia.nets.net import Net
 from retia.sources.dataset import Data
 from retia.training import table

@@ -13,8 +13,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from retia._figures import figure
 from retia.errors import ArgumentError, MissingExtraError
-from retia.metrics.figures import figure
 from retia.training.reports.report import HIDDEN, Reported, Table, tables_of
 from retia.training.reports.symptoms import Verdict
 
