@@ -380,6 +380,13 @@ def test_a_column_that_stands_for_the_class_is_told():
     assert kinds(quick(spot_net(), (x, y))) == []
 
 
+def test_columns_of_a_table_have_its_names_and_may_say_that_nothing_is_missing():
+    rows = [{"age": 20 + n % 7, "sex": "fm"[n % 2], "land": "Oz"} for n in range(60)]
+    net = rt.Chain(rt.Linear(1), input=rt.Table(missing="always"))
+    found = only(quick(net, (rows, np.arange(60.0)[:, None] % 5)), "constant column")
+    assert found.text == ("1 of 7 columns holds one number in all training examples: input['land=Oz'] (1).")
+
+
 def test_ports_of_one_number_are_columns_by_their_names():
     draw = np.random.default_rng(0)
     net = rt.Graph(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from retia._late import numpy as np
 from retia._torch import torch
+from retia.codecs import Table as Rows
 from retia.metrics.examples import Batch, Examples
 from retia.metrics.loss import Loss
 from retia.nets.net import Net
@@ -48,11 +49,14 @@ class Table:
     """Inputs that are columns.
 
     Attributes:
-        names: ``"age"`` for a port of one number, ``"input[3]"`` for one of a row.
+        names: ``"age"`` for a port of one number, ``"input[3]"`` for one of a row, ``"input['sex=f']"`` where
+            a codec has a name for it.
+        places: of each the port, and which of its numbers it is.
         values: one row an example, float64.
     """
 
     names: tuple[str, ...]
+    places: tuple[tuple[str, int], ...]
     values: NDArray[Any]
 
 
@@ -87,14 +91,17 @@ def of_numbers(examples: Examples, batch: Batch) -> list[Finding]:
 def table_of(net: Net, batch: Batch) -> Table | None:
     """The columns among the inputs of a batch; None where there are none."""
     names: list[str] = []
+    places: list[tuple[str, int]] = []
     values = []
     for name, port in net.inputs.items():
         tensor = batch.inputs[name]
         if port.kind == "float" and tensor.dim() <= 2:
-            alone = tensor.dim() == 1
-            names += [name] if alone else [f"{name}[{number}]" for number in range(tensor.shape[1])]
-            values.append(tensor.reshape(len(tensor), -1).cpu().double().numpy())
-    return Table(tuple(names), np.concatenate(values, axis=1)) if names else None
+            numbers = tensor.reshape(len(tensor), -1)
+            entries = port.codec.entries if isinstance(port.codec, Rows) else range(numbers.shape[1])
+            names += [name] if tensor.dim() == 1 else [f"{name}[{entry!r}]" for entry in entries]
+            places += [(name, number) for number in range(numbers.shape[1])]
+            values.append(numbers.cpu().double().numpy())
+    return Table(tuple(names), tuple(places), np.concatenate(values, axis=1)) if names else None
 
 
 def never_change(examples: Examples) -> dict[str, float]:
@@ -115,7 +122,7 @@ def never_change(examples: Examples) -> dict[str, float]:
 
 def _constant(examples: Examples, table: Table) -> Iterator[Finding]:
     flat = [n for n in np.flatnonzero(np.ptp(table.values, axis=0) == 0).tolist() if len(table.values) > 1]
-    still = [n for n in flat if _is_constant(examples, table.names[n])]
+    still = [n for n in flat if _is_constant(examples, *table.places[n])]
     every = len(table.names)
     if not still or (every > BROAD and len(still) <= every // 2):
         return
@@ -129,14 +136,17 @@ def _constant(examples: Examples, table: Table) -> Iterator[Finding]:
     )
 
 
-def _is_constant(examples: Examples, name: str) -> bool:
-    """Whether what a sample shows holds for all examples, where they are at hand."""
-    port, _, rest = name.partition("[")
-    feed = examples.origin.feed
+def _is_constant(examples: Examples, port: str, number: int) -> bool:
+    """Whether a number that never changes in a sample is so in all examples, where they are at hand.
+
+    What a table says of missing things is meant to be there, also while nothing is missing.
+    """
+    codec, feed = examples.net.inputs[port].codec, examples.origin.feed
+    if isinstance(codec, Rows) and codec.missing == "always" and codec.entries[number].endswith(" missing"):
+        return False
     if not isinstance(feed, ResidentFeed):
         return True
-    whole = feed.tensors[examples.packed(port)].reshape(len(examples), -1)
-    column = whole[:, int(rest[:-1]) if rest else 0]
+    column = feed.tensors[examples.packed(port)].reshape(len(examples), -1)[:, number]
     return bool((column == column[0]).all())
 
 
