@@ -8,10 +8,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import retia as rt
-from retia.sources import feeds
-from retia.sources.feeds import ResidentFeed, StreamingFeed, feed, numbers
+from retia.sources import feeds, packed
+from retia.sources.feeds import Feed, ResidentFeed, StreamingFeed, columns, feed, numbers, resident
 
 CLASSES = rt.Classes(["a", "b", "c"])
+
+
+def resident_of(data, packers, **how) -> Feed:
+    return resident(columns(data, packers, **how))
 
 
 def pixels(paths):
@@ -32,7 +36,7 @@ def test_both_feeds_give_the_same_rows(n, draw, threads):
     y = [*"abc"] * n
     data = rt.data((np.arange(3 * n * 2, dtype=np.uint8).reshape(-1, 2), y)).shuffle(1).take(n)
     packers = {"input": numbers, "output": CLASSES.pack}
-    kept = ResidentFeed(data, packers, threads=threads)
+    kept = resident_of(data, packers, threads=threads)
     flowing = StreamingFeed(data, packers, threads=threads)
     assert len(kept) == len(flowing) == n
     batches = draw.draw(st.lists(st.lists(st.integers(0, n - 1), max_size=9), max_size=12))
@@ -50,10 +54,10 @@ def test_both_feeds_give_the_same_rows(n, draw, threads):
 
 
 def test_picture_files_are_fed_alike_by_both_feeds(pictures, monkeypatch):
-    monkeypatch.setattr(feeds, "CHUNK", 7)
+    monkeypatch.setattr(packed, "CHUNK", 7)
     data = rt.data(pictures)
     packers = {"input": pixels, "output": CLASSES.pack}
-    kept, flowing = ResidentFeed(data, packers), StreamingFeed(data, packers)
+    kept, flowing = resident_of(data, packers), StreamingFeed(data, packers)
     index = torch.tensor([39, 0, 20, 20])
     one, other = kept.take(index), flowing.take(index)
     assert torch.equal(one["input"], other["input"])
@@ -91,10 +95,10 @@ def test_numbers_stay_what_they_are():
         numbers(["a", "b"])
 
 
-@pytest.mark.parametrize("kind", [ResidentFeed, StreamingFeed])
+@pytest.mark.parametrize("kind", [resident_of, StreamingFeed])
 @pytest.mark.parametrize("row", [3, 30])
 def test_a_failure_names_row_column_and_file(kind, row, tmp_path, monkeypatch):
-    monkeypatch.setattr(feeds, "CHUNK", 8)
+    monkeypatch.setattr(packed, "CHUNK", 8)
     for number in range(40):
         (tmp_path / "a").mkdir(exist_ok=True)
         Image.new("L", (3, 2), number).save(tmp_path / "a" / f"{number}.png")
@@ -107,7 +111,7 @@ def test_a_failure_names_row_column_and_file(kind, row, tmp_path, monkeypatch):
     assert text.endswith('fix   rt.data(folder, on_error="skip") leaves unreadable pictures out')
 
 
-@pytest.mark.parametrize("kind", [ResidentFeed, StreamingFeed])
+@pytest.mark.parametrize("kind", [resident_of, StreamingFeed])
 def test_a_label_that_the_codec_does_not_know_is_told_by_its_row(kind):
     y = ["a"] * 300 + ["bird", "c", "fish"]
     data = rt.data((range(303), y))[::-1]
@@ -126,13 +130,13 @@ def test_a_file_is_named_once(pictures, told):
 
     data = rt.data(pictures).take(1)
     with pytest.raises(rt.ShapeError, match=r"'input', row 0.* is too small\.$") as caught:
-        ResidentFeed(data, {"input": refuse})
+        resident_of(data, {"input": refuse})
     assert str(caught.value).count(str(data[0][0])) == 1
 
 
 def test_many_failures_are_counted():
     with pytest.raises(rt.CodecError, match="and 4 more of the 10 that were packed together"):
-        ResidentFeed(rt.data((range(10), ["x"] * 10)), {"output": CLASSES.pack})
+        resident_of(rt.data((range(10), ["x"] * 10)), {"output": CLASSES.pack})
 
 
 def test_a_failure_of_rows_together_names_them_all():
@@ -146,12 +150,12 @@ def test_a_failure_of_rows_together_names_them_all():
 
 
 def test_examples_of_different_sizes_are_refused(monkeypatch):
-    monkeypatch.setattr(feeds, "CHUNK", 2)
+    monkeypatch.setattr(packed, "CHUNK", 2)
     data = rt.data({"input": [[1, 2], [3, 4], [5, 6, 7], [8, 9, 10]]})
     with pytest.raises(
         rt.DataError, match=r"from row 2 on are torch.int64 \(3,\), those before torch.int64 \(2,\)"
     ):
-        ResidentFeed(data, {"input": numbers})
+        resident_of(data, {"input": numbers})
 
 
 def test_a_packer_must_keep_the_number_of_rows():
@@ -197,13 +201,13 @@ def test_a_stream_reads_only_a_few_batches_ahead():
 
 @pytest.mark.parametrize("deep_from", [0, 3, 7])
 def test_pictures_of_8_and_16_bits_stand_in_one_feed(deep_from, monkeypatch):
-    monkeypatch.setattr(feeds, "CHUNK", 2)
+    monkeypatch.setattr(packed, "CHUNK", 2)
     rng = np.random.default_rng(0)
     shallow = [rng.integers(0, 256, (4, 5)).astype(np.uint8) for _ in range(9)]
     things = [p if i < deep_from else p.astype(np.uint16) * 257 for i, p in enumerate(shallow)]
     codec = rt.Image(4, 5, color="gray")
-    packed = ResidentFeed(rt.data({"input": things}), {"input": codec.pack}).take(torch.arange(9))["input"]
-    assert np.allclose(packed[:, 0].numpy(), np.stack(shallow), atol=1e-4)
+    got = resident_of(rt.data({"input": things}), {"input": codec.pack}).take(torch.arange(9))["input"]
+    assert np.allclose(got[:, 0].numpy(), np.stack(shallow), atol=1e-4)
 
 
 def test_numbers_of_more_digits_than_pytorch_has_are_taken():

@@ -139,6 +139,9 @@ class Texts(Codec):
         """Class numbers, int64; for CTC rows that end in -1."""
         return torch.from_numpy(self._padded(self._numbers(things), np.int64, -1 if self.blank else None))
 
+    def target_rows(self, things: Sequence[Any], loss: str) -> list[Tensor]:
+        return [torch.from_numpy(row.astype(np.int64)) for row in self._numbers(things)]
+
     def unpack(self, batch: Tensor, reading: Reading) -> list[Any]:
         word, _ = self.asked(reading)
         vocabulary = self.vocabulary

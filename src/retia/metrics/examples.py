@@ -7,24 +7,22 @@ come together and in one order, so predictions and labels cannot part.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from retia._late import numpy as np
 from retia._torch import torch
-from retia.engine.intake import as_batch, check_shapes, float_kind
+from retia.engine.intake import check_lengths, check_shapes, float_kind
 from retia.engine.walk import Run, walk
-from retia.errors import DataError, NotYetError, did_you_mean
-from retia.metrics.loss import CLASSES, LABELS, PAIRS, SEQUENCE, Loss
+from retia.errors import DataError, did_you_mean
+from retia.metrics.lengths import Lengths
 from retia.metrics.objective import Objective, Term
+from retia.metrics.packers import input_packer, is_whole, target_packer
 from retia.nets.net import Net
 from retia.nets.ports import Port
 from retia.nets.wiring import Value
-from retia.shapes import Extent
 from retia.sources.dataset import Data
-from retia.sources.feeds import Feed, PartFeed, ResidentFeed, StreamingFeed, feed, joined
+from retia.sources.feeds import Feed, PartFeed, RaggedFeed, ResidentFeed, StreamingFeed, feed, joined
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,16 +92,7 @@ def things_of(data: Data, column: str) -> Sequence[Any]:
 def whole_targets(net: Net, data: Data, ports: Sequence[str]) -> dict[str, bool]:
     """For outputs without a codec, whether their targets are whole numbers (class numbers)."""
     plain = [port for port in ports if net.outputs[port].codec is None]
-    return {port: _is_whole(things_of(data, column)) for port, column in columns_of(net, data, plain).items()}
-
-
-def _is_whole(things: Sequence[Any]) -> bool:
-    if hasattr(things, "dtype"):
-        return things.dtype.kind in "iu"
-    try:
-        return np.asarray(things).dtype.kind in "iu"
-    except ValueError:  # sequences of several lengths
-        return False
+    return {port: is_whole(things_of(data, column)) for port, column in columns_of(net, data, plain).items()}
 
 
 class Examples:
@@ -130,23 +119,17 @@ class Examples:
         self._inputs, self._outputs = net.inputs, net.outputs
         self._columns = columns_of(net, data, [*self._inputs, *objective.ports])
         self._halves = {name: _half(port, device) for name, port in self._inputs.items()}
-        self._refuse_varying()
         self.origin = self
         self.ports = tuple(self._inputs)
         self._known: dict[Value, str] = {}
-        packers: dict[str, Callable[[Sequence[Any]], Tensor]] = {}
-        for name, port in self._inputs.items():
-            packers[self._columns[name]] = partial(_pack, port)
+        packers = {self._columns[name]: input_packer(port) for name, port in self._inputs.items()}
         for name in objective.ports:
-            port, column = self._outputs[name], self._columns[name]
-            things = things_of(data, column)
-            term = _term(objective, name)
-            if term is not None and isinstance(term.loss, Loss) and term.loss.form == SEQUENCE:
-                packers[column] = partial(_pack_sequences, port, max(1, *map(len, things)))
-                continue
-            whole = port.codec is None and _is_whole(things)
-            packers[column] = partial(_pack_target, port, term, whole)
+            column = self._columns[name]
+            packers[column] = target_packer(
+                self._outputs[name], _term(objective, name), things_of(data, column)
+            )
         self._packers = packers
+        self._lengths = Lengths(net, objective, self._columns)
         self.feed = feed(data, packers)
 
     def __len__(self) -> int:
@@ -176,15 +159,15 @@ class Examples:
         """
         made, made.origin = copy.copy(self), copy.copy(self)
         made.origin.origin = made.origin
-        made.origin.feed = StreamingFeed(self.data, self._packers)
+        made.origin.feed = StreamingFeed(self.data, self._packers, varies=self.feed.varies)
         made.ports = tuple(name for name in self.ports if name in ports)
         made._known = {value: f"value {value}" for value in known}
         columns = {self._columns[name] for name in (*made.ports, *self.objective.ports)}
         if isinstance(self.feed, ResidentFeed):
-            rest: Feed = ResidentFeed.of({name: self.feed.tensors[name] for name in columns})
+            rest: Feed = ResidentFeed({name: self.feed.tensors[name] for name in columns})
         else:
             rest = feed(self.data, {name: self._packers[name] for name in columns})
-        kept = ResidentFeed.of({column: known[value] for value, column in made._known.items()})
+        kept = ResidentFeed({column: known[value] for value, column in made._known.items()})
         made.feed = joined(kept, rest)
         return made
 
@@ -197,9 +180,8 @@ class Examples:
             copied: have them side by side in memory of their own.
         """
         made = copy.copy(self)
-        made.origin, made.data, made.feed = made, data, PartFeed(self.feed, rows)
-        if copied and isinstance(self.feed, ResidentFeed):
-            made.feed = ResidentFeed.of(self.feed.take(rows))
+        made.origin, made.data = made, data
+        made.feed = self.feed.part(rows) if copied else PartFeed(self.feed, rows)
         return made
 
     def packed(self, port: str) -> str:
@@ -217,6 +199,8 @@ class Examples:
         for name, values in batch.inputs.items():
             if self._inputs[name].codec is None:  # codecs give finite numbers
                 _check_finite(name, values, batch.rows)
+        if batch.lengths and len(batch):
+            check_lengths(self.net, {name: int(each.min()) for name, each in batch.lengths.items()})
         self.objective.check(batch.targets, batch.rows)
 
     def check_all(self) -> bool:
@@ -226,24 +210,42 @@ class Examples:
         """
         if self._known:  # they were when the values were computed
             return True
-        if not isinstance(self.feed, ResidentFeed):
+        if not isinstance(self.feed, ResidentFeed | RaggedFeed):
             return False
         self.check(self.batch(torch.arange(1)))
-        for start in range(0, len(self), CHECKED):
-            part = {name: tensor[start : start + CHECKED] for name, tensor in self.feed.tensors.items()}
-            rows = torch.arange(start, min(start + CHECKED, len(self)))
+        for rows in torch.split(torch.arange(len(self)), CHECKED):
+            part = self._checked(rows)
             for name, port in self._inputs.items():
                 if port.codec is None:
                     _check_finite(name, part[self._columns[name]], rows)
             self.objective.check({name: part[self._columns[name]] for name in self.objective.ports}, rows)
         return True
 
+    def _checked(self, rows: Tensor) -> Mapping[str, Tensor]:
+        """Rows one after the other, as they are packed; of several sizes, all are long enough."""
+        if isinstance(self.feed, ResidentFeed):
+            first = int(rows[0])
+            return {name: tensor[first : first + len(rows)] for name, tensor in self.feed.tensors.items()}
+        part = self.feed.take(rows)
+        lengths = self._lengths.of(part, rows)
+        check_lengths(self.net, {name: int(each.min()) for name, each in lengths.items()})
+        return part
+
+    def extents(self) -> Tensor | None:
+        """How much each example has of what varies, int64; None where nothing does, or it is not known."""
+        return self.feed.extents()
+
     def arrive(self, packed: Mapping[str, Tensor], rows: Tensor) -> Batch:
-        """Packed rows of the feed as a batch on the device, through the codecs' device halves."""
+        """Packed rows of the feed as a batch on the device, through the codecs' device halves.
+
+        Raises:
+            DataError: two inputs, or a target and what the net gives, differ in a size that varies.
+        """
         inputs = {name: self._arrive(name, self._inputs[name], packed) for name in self.ports}
         targets = {name: packed[self._columns[name]].to(self.device) for name in self.objective.ports}
         given = {value: packed[column].to(self.device) for value, column in self._known.items()}
-        return Batch(inputs, targets, rows.to(self.device), given=given)
+        lengths = {name: each.to(self.device) for name, each in self._lengths.of(packed, rows).items()}
+        return Batch(inputs, targets, rows.to(self.device), lengths, given)
 
     def _arrive(self, name: str, port: Port, packed: Mapping[str, Tensor]) -> Tensor:
         """What an input port takes: on the device, through the codec's device half."""
@@ -254,15 +256,6 @@ class Examples:
         return (
             values if half is None else next(iter(walk(half, {"input": values}, half.arrays, Run()).values()))
         )
-
-    def _refuse_varying(self) -> None:
-        for port in [*self._inputs.values(), *(self._outputs[p] for p in self.objective.ports)]:
-            if any(isinstance(size, Extent) for size in port.shape or ()):
-                raise NotYetError(
-                    f"{port.name} varies in length; training on such data comes with texts and sequences.",
-                    fix="rt.step takes padded batches and lengths=",
-                    path=port.name,
-                )
 
 
 def _check_finite(name: str, values: Tensor, rows: Tensor | None) -> None:
@@ -286,27 +279,3 @@ def _half(port: Port, device: torch.device) -> Net | None:
 
 def _term(objective: Objective, port: str) -> Term | None:
     return next((term for term in objective.terms if term.port == port), None)
-
-
-def _pack(port: Port, things: Sequence[Any]) -> Tensor:
-    if port.codec is not None:
-        return port.codec.pack(things)
-    return as_batch(things, port.kind, torch.float32, port.name)
-
-
-def _pack_target(port: Port, term: Term | None, whole: bool, things: Sequence[Any]) -> Tensor:
-    loss = term.loss if term is not None else None
-    if port.codec is not None:
-        target = port.codec.pack_target(things, loss.name if isinstance(loss, Loss) else port.codec.loss())
-        return target.unsqueeze(1) if port.codec.column and port.shape == (1,) else target
-    numbered = whole and (not isinstance(loss, Loss) or loss.form in (CLASSES, LABELS, PAIRS))
-    return as_batch(things, "int" if numbered else "float", torch.float32, port.name)
-
-
-def _pack_sequences(port: Port, width: int, things: Sequence[Any]) -> Tensor:
-    """Sequences of whole numbers, in rows that end in -1."""
-    packed = torch.full((len(things), width), -1, dtype=torch.int64)
-    for row, thing in zip(packed, things, strict=True):
-        numbers = as_batch(thing, "int", torch.float32, port.name)
-        row[: len(numbers)] = numbers
-    return packed

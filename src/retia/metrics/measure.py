@@ -123,9 +123,10 @@ def _values_of(net: Net, examples: Examples, size: int) -> Callable[[Batch], Map
     arrays, wanted = net.arrays.check(), examples.objective.wanted
 
     def walked(batch: Batch) -> Mapping[Value, Tensor]:
-        return walk_values(net, batch.inputs, arrays, Run(), wanted)
+        return walk_values(net, batch.inputs, arrays, Run(lengths=batch.lengths), wanted)
 
-    if len(examples) // size < REPAYS or not program_on(examples.device):
+    few = len(examples) // size < REPAYS
+    if few or examples.feed.varies or not program_on(examples.device):
         return walked
     try:
         first = examples.batch(torch.arange(size))

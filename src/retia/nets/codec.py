@@ -137,6 +137,10 @@ class Codec(Content, CodecVerbs, ABC):
         """Targets for a loss, batch first: as packed, unless the loss wants another form."""
         return self.pack(things)
 
+    def target_rows(self, things: Sequence[Any], loss: str) -> list[torch.Tensor]:
+        """``pack_target`` where sizes vary: one tensor for each thing, none of them padded."""
+        return [self.pack_target([thing], loss)[0] for thing in things]
+
     # Finished -------------------------------------------------------------------------------------
 
     def asked(self, reading: Reading) -> tuple[str, Any]:

@@ -19,15 +19,17 @@ from typing import TYPE_CHECKING, Any
 from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError, RowError, did_you_mean
 from retia.nets import Codec, Net
+from retia.shapes import Extent
 from retia.sources import description, inspection, pictures, selection, splitting, verbs
 from retia.sources.columns import Column, Label, LateColumn, Rows
-from retia.sources.feeds import Packer, ResidentFeed, numbers
+from retia.sources.feeds import columns, numbers
 from retia.sources.natural import sort_labels
 from retia.sources.order import permutation
+from retia.sources.packed import Packer
+from retia.sources.ragged import Ragged
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from torch import Tensor
 
     from retia.sources.description import Description
 
@@ -121,7 +123,7 @@ class Data:
 
         Args:
             by: None for what was given (arrays read-only, files as paths); a net, or codecs by column, for
-                the tensors that stand at its ports.
+                the tensors that stand at its ports; lists of tensors where their sizes vary.
         Raises:
             CodecError: a thing that its codec cannot encode, with its row. DataError: words or pictures
                 without a codec.
@@ -135,8 +137,8 @@ class Data:
             return {name: column.things(self.rows) for name, column in self.columns.items()}
         codecs = _codecs(by) if isinstance(by, Net) else by
         packers = {name: _encoder(codecs.get(name)) for name in self.columns}
-        every: dict[str, Tensor] = dict(ResidentFeed(self, packers).tensors)
-        return every
+        packed = columns(self, packers)
+        return {name: each.rows() if isinstance(each, Ragged) else each for name, each in packed.items()}
 
     def batches(
         self, size: int, *, shuffle: bool = False, seed: int = 0, drop_last: bool = False
@@ -469,6 +471,8 @@ def _codecs(net: Net) -> dict[str, Codec]:
 def _encoder(codec: Codec | None) -> Packer:
     if codec is None:
         return numbers
+    if any(isinstance(size, Extent) for size in codec.shape or ()):
+        return lambda things: Ragged.of([codec.encode([thing])[0] for thing in things])
     return lambda things: codec.encode([*things])  # a list, which no codec takes for one thing
 
 

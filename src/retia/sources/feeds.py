@@ -1,7 +1,8 @@
 """Feeds: examples as compact tensors, by their numbers. Training stands on this.
 
-A *resident* feed packs everything once and keeps it; a *streaming* feed packs rows when they are asked
-for, a few batches ahead. Both give the same tensors. What packs (codecs, mostly) is handed in.
+A *resident* feed packs everything once and keeps it, a *ragged* one too where sizes vary from example to
+example; a *streaming* feed packs rows when they are asked for, a few batches ahead. All give the same
+tensors. What packs (codecs, mostly) is handed in.
 """
 
 from __future__ import annotations
@@ -9,30 +10,28 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from retia._late import numpy as np
 from retia._torch import torch
 from retia.codecs.arrays import as_numbers, as_tensor
-from retia.errors import ArgumentError, DataError, Error, did_you_mean
-from retia.sources.archives import Member
-from retia.sources.pictures import unreadable
+from retia.errors import ArgumentError, DataError, did_you_mean
+from retia.sources.packed import Packer, pack, whole
+from retia.sources.ragged import SIZES, Ragged
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from retia.sources.dataset import Data
 
-Packer: TypeAlias = "Callable[[Any], Tensor]"
-"""Turns some rows of a column (an array of arrays, else a list) into one tensor, batch first, row by row."""
-
-CHUNK = 256
 AHEAD = 4
 UNKNOWN_MEMORY = 4 * 2**30
+TRIED = 16
+"""So many rows tell how much memory all of them take."""
 
 
 class Feed(ABC):
@@ -40,9 +39,12 @@ class Feed(ABC):
 
     Attributes:
         names: of the columns that are packed.
+        varies: whether sizes vary from example to example: then batches are padded, and hold the sizes of
+            such a column beside it, under ``SIZES`` and its name.
     """
 
     names: tuple[str, ...]
+    varies: bool = False
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -59,32 +61,24 @@ class Feed(ABC):
     def stream(self, batches: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
         """``take`` of one index after the other, in order, the next ones being packed meanwhile."""
 
+    def extents(self) -> Tensor | None:
+        """How much each example has of what varies, int64; None where nothing does, or it is not known."""
+        return None
+
+    def part(self, rows: Tensor) -> Feed:
+        """Some rows, counted from 0 again, in memory of their own where all rows are in memory."""
+        return PartFeed(self, rows)
+
 
 class ResidentFeed(Feed):
-    """A feed that has packed everything and keeps it, as compact as the packers make it.
+    """A feed that keeps everything, as compact as the packers made it.
 
     Args:
-        data: a set that is not empty.
-        packers: by column.
-        threads: that pack, at least 1.
-    Attributes:
         tensors: whole columns, packed.
     """
 
-    def __init__(self, data: Data, packers: Mapping[str, Packer], *, threads: int | None = None) -> None:
-        _check(data, packers)
-        self.names = tuple(packers)
-        with ThreadPoolExecutor(_threads(threads)) as pool:
-            self.tensors: Mapping[str, Tensor] = {
-                name: _whole(data, name, packer, pool) for name, packer in packers.items()
-            }
-
-    @classmethod
-    def of(cls, tensors: Mapping[str, Tensor]) -> ResidentFeed:
-        """A feed of columns that are packed already, by name."""
-        made = cls.__new__(cls)
-        made.names, made.tensors = tuple(tensors), tensors
-        return made
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.names, self.tensors = tuple(tensors), tensors
 
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
@@ -95,6 +89,43 @@ class ResidentFeed(Feed):
     def stream(self, batches: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
         return (self.take(index) for index in batches)
 
+    def part(self, rows: Tensor) -> Feed:
+        return ResidentFeed(self.take(rows))
+
+
+class RaggedFeed(Feed):
+    """A feed that keeps everything, some of it in rows of several sizes, and pads what is taken together.
+
+    Args:
+        columns: whole, packed.
+    """
+
+    varies = True
+
+    def __init__(self, columns: Mapping[str, Tensor | Ragged]) -> None:
+        self.names, self.columns = tuple(columns), columns
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def take(self, index: Tensor) -> dict[str, Tensor]:
+        return _taken({name: (column, index) for name, column in self.columns.items()})
+
+    def stream(self, batches: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
+        return (self.take(index) for index in batches)
+
+    def extents(self) -> Tensor | None:
+        numels = [column.numels for column in self.columns.values() if isinstance(column, Ragged)]
+        return torch.stack(numels).sum(0)
+
+    def part(self, rows: Tensor) -> Feed:
+        return resident(
+            {
+                name: column.part(rows) if isinstance(column, Ragged) else column.index_select(0, rows)
+                for name, column in self.columns.items()
+            }
+        )
+
 
 class StreamingFeed(Feed):
     """A feed that packs rows when they are asked for.
@@ -103,11 +134,19 @@ class StreamingFeed(Feed):
         data: a set that is not empty.
         packers: by column.
         threads: that pack, at least 1.
+        varies: whether a packer answers rows of several sizes.
     """
 
-    def __init__(self, data: Data, packers: Mapping[str, Packer], *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        data: Data,
+        packers: Mapping[str, Packer],
+        *,
+        threads: int | None = None,
+        varies: bool = False,
+    ) -> None:
         _check(data, packers)
-        self.names = tuple(packers)
+        self.names, self.varies = tuple(packers), varies
         self._data = data
         self._packers = dict(packers)
         self._threads = _threads(threads)
@@ -116,9 +155,9 @@ class StreamingFeed(Feed):
         return len(self._data)
 
     def take(self, index: Tensor) -> dict[str, Tensor]:
-        return {
-            name: _pack(self._data, name, packer, index.numpy()) for name, packer in self._packers.items()
-        }
+        every = torch.arange(len(index))
+        packed = {n: pack(self._data, n, packer, index.numpy()) for n, packer in self._packers.items()}
+        return _taken({name: (column, every) for name, column in packed.items()}, whole=True)
 
     def stream(self, batches: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
         coming = iter(batches)
@@ -140,6 +179,7 @@ class JoinedFeed(Feed):
 
     def __init__(self, one: Feed, other: Feed) -> None:
         self.names = (*one.names, *other.names)
+        self.varies = one.varies or other.varies
         self._one, self._other = one, other
 
     def __len__(self) -> int:
@@ -153,6 +193,10 @@ class JoinedFeed(Feed):
         for one, other in zip(self._one.stream(every), self._other.stream(every), strict=True):
             yield {**one, **other}
 
+    def extents(self) -> Tensor | None:
+        one, other = self._one.extents(), self._other.extents()
+        return other if one is None else one if other is None else one + other
+
 
 class PartFeed(Feed):
     """Some rows of another feed, counted from 0 again; nothing is copied.
@@ -163,7 +207,7 @@ class PartFeed(Feed):
     """
 
     def __init__(self, whole: Feed, rows: Tensor) -> None:
-        self.names = whole.names
+        self.names, self.varies = whole.names, whole.varies
         self._whole, self._rows = whole, rows
 
     def __len__(self) -> int:
@@ -175,11 +219,18 @@ class PartFeed(Feed):
     def stream(self, batches: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
         return self._whole.stream(self._rows[index] for index in batches)
 
+    def extents(self) -> Tensor | None:
+        every = self._whole.extents()
+        return None if every is None else every[self._rows]
+
+    def part(self, rows: Tensor) -> Feed:
+        return self._whole.part(self._rows[rows])
+
 
 def joined(one: Feed, other: Feed) -> Feed:
     """The columns of two feeds of the same examples in one, resident where both are."""
     if isinstance(one, ResidentFeed) and isinstance(other, ResidentFeed):
-        return ResidentFeed.of({**one.tensors, **other.tensors})
+        return ResidentFeed({**one.tensors, **other.tensors})
     return JoinedFeed(one, other)
 
 
@@ -203,10 +254,29 @@ def feed(
     """
     _check(data, packers)
     limit = free_memory() // 4 if limit is None else limit
-    first = np.zeros(1, np.int64)
-    sizes = [_pack(data, name, packer, first) for name, packer in packers.items()]
-    needed = len(data) * sum(one.numel() * one.element_size() for one in sizes)
-    return (ResidentFeed if needed <= limit else StreamingFeed)(data, packers, threads=threads)
+    rows = np.unique(np.linspace(0, len(data) - 1, TRIED).astype(np.int64))
+    tried = [pack(data, name, packer, rows) for name, packer in packers.items()]
+    values = [each.values if isinstance(each, Ragged) else each for each in tried]
+    needed = len(data) / len(rows) * sum(each.numel() * each.element_size() for each in values)
+    if needed > limit:
+        varies = any(isinstance(each, Ragged) for each in tried)
+        return StreamingFeed(data, packers, threads=threads, varies=varies)
+    return resident(columns(data, packers, threads=threads))
+
+
+def columns(
+    data: Data, packers: Mapping[str, Packer], *, threads: int | None = None
+) -> dict[str, Tensor | Ragged]:
+    """Whole columns of a set, packed; its arguments are those of ``feed``."""
+    _check(data, packers)
+    with ThreadPoolExecutor(_threads(threads)) as pool:
+        return {name: whole(data, name, packer, pool) for name, packer in packers.items()}
+
+
+def resident(columns: Mapping[str, Tensor | Ragged]) -> Feed:
+    """The feed of columns that are packed already."""
+    plain = {name: column for name, column in columns.items() if not isinstance(column, Ragged)}
+    return ResidentFeed(plain) if len(plain) == len(columns) else RaggedFeed(columns)
 
 
 def numbers(things: Any) -> Tensor:
@@ -232,9 +302,6 @@ def free_memory() -> int:
     return min(free)
 
 
-# Packing ------------------------------------------------------------------------------------------
-
-
 def _check(data: Data, packers: Mapping[str, Packer]) -> None:
     if not len(data):
         raise DataError("The set is empty: there are no examples to feed.")
@@ -258,103 +325,14 @@ def _threads(threads: int | None) -> int:
     return threads
 
 
-def _whole(data: Data, name: str, packer: Packer, pool: ThreadPoolExecutor) -> Tensor:
-    """A column, packed by chunks into memory that is taken once."""
-    chunks = [np.arange(start, min(start + CHUNK, len(data))) for start in range(0, len(data), CHUNK)]
-    head = _pack(data, name, packer, chunks[0])
-    whole = head.new_empty((len(data), *head.shape[1:]))
-    whole[: len(head)] = head
-
-    deeper: dict[int, Tensor] = {}  # pictures of more than 8 bits, after ones of 8
-
-    def fill(rows: Any) -> None:
-        packed = _pack(data, name, packer, rows)
-        _check_alike(name, int(rows[0]), packed, head)
-        if packed.is_floating_point() and not whole.is_floating_point():
-            deeper[int(rows[0])] = packed
+def _taken(
+    columns: Mapping[str, tuple[Tensor | Ragged, Tensor]], *, whole: bool = False
+) -> dict[str, Tensor]:
+    """Rows of columns, those of several sizes with their sizes; ``whole`` ones as they are."""
+    found = {}
+    for name, (column, index) in columns.items():
+        if isinstance(column, Ragged):
+            found[name], found[SIZES + name] = column.take(index)
         else:
-            whole[int(rows[0]) : int(rows[-1]) + 1] = packed
-
-    waiting = [pool.submit(fill, rows) for rows in chunks[1:]]
-    try:
-        for each in waiting:
-            each.result()
-    finally:
-        for each in waiting:
-            each.cancel()
-    if deeper:
-        whole = whole.to(torch.float32)
-    for start, packed in deeper.items():
-        whole[start : start + len(packed)] = packed
-    return whole
-
-
-def _check_alike(name: str, row: int, packed: Tensor, head: Tensor) -> None:
-    pictures = {packed.dtype, head.dtype} <= {torch.uint8, torch.float32}
-    if packed.shape[1:] != head.shape[1:] or (packed.dtype != head.dtype and not pictures):
-        raise DataError(
-            f"{name!r}: the examples from row {row} on are {packed.dtype} {tuple(packed.shape[1:])}, "
-            f"those before {head.dtype} {tuple(head.shape[1:])}.",
-            fix="give the codec a size, rt.Image(28, 28), or make the examples alike",
-            path=name,
-            expected=tuple(head.shape[1:]),
-            got=tuple(packed.shape[1:]),
-        )
-
-
-def _pack(data: Data, name: str, packer: Packer, rows: Any) -> Tensor:
-    """Some rows of a column, packed; a failure is told by row."""
-    if not len(rows):
-        return _pack(data, name, packer, np.zeros(1, np.int64))[:0]
-    try:
-        packed = packer(_things(data, name, rows))
-    except Exception as error:
-        raise _located(data, name, packer, rows, error) from error
-    if len(packed) != len(rows):
-        raise DataError(f"{name!r}: {len(rows)} rows were packed into {len(packed)}.", path=name)
-    return packed
-
-
-def _things(data: Data, name: str, rows: Any) -> Any:
-    return data.columns[name].things(data[rows].rows)
-
-
-def _located(data: Data, name: str, packer: Packer, rows: Any, error: Exception) -> Error:
-    """The error of some rows with the rows that are to blame, found by packing each alone."""
-    found: list[tuple[int, Exception]] = []
-    for row in rows.tolist():
-        try:
-            packer(_things(data, name, np.array([row])))
-        except Exception as alone:
-            found.append((row, alone))
-    if not found:
-        return _told(error, f"{name!r}, rows {rows[0]} to {rows[-1]}", ())
-    row, first = found[0]
-    others = [f"{_where(data, name, row)} too" for row, _ in found[1:6]]
-    if len(found) > 6:
-        others.append(f"and {len(found) - 6} more of the {len(rows)} that were packed together")
-    at = data.columns[name].name_of(int(data.rows[row]))
-    cure = 'rt.data(folder, on_error="skip") leaves unreadable pictures out'
-    thing = data.columns[name].item(int(data.rows[row])) if at else None
-    bad = isinstance(thing, Path | Member) and unreadable([thing])
-    return _told(first, _where(data, name, row, first), others, cure if bad else None)
-
-
-def _where(data: Data, name: str, row: int, error: Exception | None = None) -> str:
-    given = int(data.rows[row])
-    at = data.columns[name].name_of(given) or (f"row {given} as given" if given != row else "")
-    return f"{name!r}, row {row}" + (f" ({at})" if at and at not in str(error) else "")
-
-
-def _told(error: Exception, where: str, others: Iterable[str], cure: str | None = None) -> Error:
-    if not isinstance(error, Error):
-        return DataError(f"{where}: {type(error).__name__}: {error}", because=others, fix=cure, path=where)
-    message = error.message.replace(" row 0:", "", 1)  # the number in a list of one
-    return type(error)(
-        f"{where}: {message}",
-        because=[*error.because, *others],
-        fix=error.fix or cure,
-        path=where,
-        expected=error.expected,
-        got=error.got,
-    )
+            found[name] = column if whole else column.index_select(0, index)
+    return found

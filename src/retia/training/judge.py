@@ -43,7 +43,14 @@ class Judge:
         self._tally = Tally(step.objective, step.gauges, whole=True)
         self._job = Job(step, examples)
         self._stage: Stage | None = None
-        if flat and len(examples) >= size and self._checked and not self._tally.kept:
+        extents = examples.extents()
+        self._order = torch.arange(len(examples)) if extents is None else extents.argsort(stable=True)
+        if (
+            flat
+            and len(examples) >= size
+            and self._checked
+            and not (self._tally.kept or examples.feed.varies)
+        ):
             self._stage = self._planned()
 
     def __call__(self, fault: Fault) -> dict[str, float]:
@@ -57,7 +64,7 @@ class Judge:
         if whole and not self._by_program(whole, means):
             whole, means = 0, Means(self._step.objective)
             self._begin()
-        for rows in torch.split(torch.arange(whole, len(self._examples)), self._size):
+        for rows in torch.split(self._order[whole:], self._size):
             self._by_walk(self._examples.batch(rows), means, fault)
         self._checked = True
         return {"loss": means.mean(), **self._tally.figures()}

@@ -80,13 +80,25 @@ def with_kept(ready: Prepared, step: Step, epochs: int, cache: bool | str) -> Pr
     if not step.paces.frozen:
         return ready
     frozen = f"{len(step.paces.frozen)} of {len(step.paces.of)} arrays"
-    if epochs == 0 or cache is False or step.mix is not None:
-        why = "no epochs" if epochs == 0 else "cache=False" if cache is False else "examples are mixed"
+    why = _refused(ready, step, epochs, cache)
+    if why:
         return replace(ready, frozen=f"{frozen}; nothing kept: {why}")
     keeper = Keeper(ready, step, epochs, cache)
     kept, told = keeper.kept()
     train, validation = kept[0], kept[1] if len(kept) > 1 else None
     return replace(ready, train=train, validation=validation, frozen=f"{frozen}; {told}")
+
+
+def _refused(ready: Prepared, step: Step, epochs: int, cache: bool | str) -> str:
+    """Why nothing is kept whatever the net, in words; "" where something may be."""
+    if epochs == 0:
+        return "no epochs"
+    if cache is False:
+        return "cache=False"
+    if step.mix is not None:
+        return "examples are mixed"
+    parts = [ready.train, *([ready.validation] if ready.validation is not None else [])]
+    return "examples vary in size" if any(part.feed.varies for part in parts) else ""
 
 
 class Keeper:

@@ -22,7 +22,7 @@ from retia.nets.expression import Content
 from retia.nets.net import Net
 from retia.nets.settings import declared, real, setting, settle
 from retia.nets.wiring import Value
-from retia.shapes import show
+from retia.shapes import Extent, show
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,6 +107,12 @@ class MixUp(Mix):
             if port.kind != "float":
                 raise TrainingError(
                     f"MixUp: {name} takes whole numbers, which have no mean.",
+                    fix="leave mix= out",
+                    path=name,
+                )
+            if any(isinstance(size, Extent) for size in port.shape or ()):
+                raise TrainingError(
+                    f"MixUp: {name} varies in size, and what is of two sizes has no mean.",
                     fix="leave mix= out",
                     path=name,
                 )

@@ -19,8 +19,9 @@ from retia.nets.codec import Codec
 from retia.nets.net import Net
 from retia.nets.outer import with_specs
 from retia.nets.ports import Port, Spec
+from retia.shapes import Extent
 from retia.sources.dataset import Data
-from retia.sources.order import order
+from retia.sources.order import order, permutation
 from retia.sources.reading import data as read_data
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 ENOUGH = 1000
 """From so many examples on, a tenth is held out when nothing is said of validation."""
 SHARE = 0.1
+NEAR = 50
+"""Among so many batches those examples are put together that are of like sizes."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,28 @@ def batches(ready: Prepared, seed: int, epoch: int, size: int) -> list[Tensor]:
         size: of a batch.
     """
     rows = [*torch.split(order(len(ready.train), seed, epoch - 1), size)]
+    extents = ready.train.extents()
+    if extents is not None:
+        rows = _of_like_size(rows, extents, seed, epoch - 1)
     mixed = any(layer.mixes_batch for _, layer in ready.net.layers())
     if mixed and len(rows) > 1 and len(rows[-1]) == 1:
         rows[-2:] = [torch.cat(rows[-2:])]
     return rows
+
+
+def _of_like_size(rows: Sequence[Tensor], extents: Tensor, seed: int, epoch: int) -> list[Tensor]:
+    """Batches whose examples are of like sizes, so that little is padded.
+
+    Within every ``NEAR`` batches the examples are sorted; the batches then come in an order of their own, but
+    for the last one, which may be smaller.
+    """
+    size = len(rows[0])
+    made: list[Tensor] = []
+    for start in range(0, len(rows), NEAR):
+        near = torch.cat([*rows[start : start + NEAR]])
+        made += torch.split(near[extents[near].argsort(stable=True)], size)
+    taken = permutation(len(made) - 1, "batches", seed, epoch)
+    return [*(made[number] for number in taken), made[-1]]
 
 
 def parts_of(data: Data, validation: Any, seed: int) -> tuple[Data, Data | None, str]:
@@ -144,9 +165,17 @@ def _opened(port: Port, things: Sequence[Any]) -> dict[str, Spec]:
     """What the first example says of an open port."""
     sizes = tuple(_first(port.codec, port, things).shape[1:])
     if port.codec is None:
-        return {port.name: sizes}
+        return {port.name: _sizes(port, sizes)}
     sized = port.codec.with_shape(sizes)
     return {} if sized.shape is None or None in sized.shape else {port.name: sized}
+
+
+def _sizes(port: Port, sizes: tuple[int, ...]) -> tuple[int | str | None, ...]:
+    """What an example says of an open port; sizes that vary go on to do so, by their names."""
+    if port.shape is None or len(port.shape) != len(sizes):
+        return sizes
+    pairs = zip(port.shape, sizes, strict=True)
+    return tuple(str(own) if isinstance(own, Extent) else got for own, got in pairs)
 
 
 def _first(codec: Codec | None, port: Port, things: Sequence[Any]) -> Tensor:

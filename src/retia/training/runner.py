@@ -318,7 +318,7 @@ def runner_of(
         NotFlatError: a program was asked for, and the net decides by the numbers it sees.
     """
     why = ""
-    walked = _walked_only(step)
+    walked = _walked_only(step, examples)
     if walked and engine in ("program", "compile"):
         raise NotFlatError(f"{walked}", fix='engine="walk", or leave engine out')
     if walked:
@@ -340,8 +340,10 @@ def runner_of(
     return walking
 
 
-def _walked_only(step: Step) -> str:
+def _walked_only(step: Step, examples: Examples) -> str:
     """Why the steps of a training are always walked; "" where they need not be."""
     if step.optimizer.closure:
         return f"{type(step.optimizer).__name__} asks for the loss many times a step"
+    if examples.feed.varies:
+        return "examples vary in size"
     return "fp16 skips steps that overflow" if step.precision.scales else ""

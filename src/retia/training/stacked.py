@@ -70,7 +70,8 @@ class Stack:
         self._job = self._jobs[0]
         self.packed = resident(whole.feed, whole.device)
         if not self.packed:
-            raise NotStackedError("the examples do not fit into memory")
+            varied = "the examples vary in size"
+            raise NotStackedError(varied if whole.feed.varies else "the examples do not fit into memory")
         often = [size for size, times in sizes.items() if times >= REPAYS] or [max(sizes)]
         arrays = [{p: t.to(whole.device) for p, t in step.net.arrays.items()} for step in steps]
         tapes = {size: self._tape(size, arrays[0]) for size in often}

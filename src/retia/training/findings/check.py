@@ -331,5 +331,6 @@ def _looked(ready: Prepared, seen: int, probed: int) -> dict[str, Any]:
     if probed < len(ready.train):
         told.append(f"layers by {probed:,}")
     if not isinstance(ready.train.feed, ResidentFeed):
-        told.append("rows not compared, for they do not fit into memory")
+        why = "vary in size" if ready.train.feed.varies else "do not fit into memory"
+        told.append(f"rows not compared, for they {why}")
     return {"sampled": tuple(told)} if told else {}
