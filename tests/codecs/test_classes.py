@@ -384,3 +384,15 @@ def test_the_word_for_uncertain_is_none_of_the_labels():
     ):
         rt.Classes(["a", "b"], threshold=0.5, uncertain=None)
     assert rt.Classes(["sure", "uncertain"]).decode([0.4, 0.6]) == "uncertain"
+
+
+def test_an_embedding_after_labels_knows_how_many_there_are():
+    layers = (rt.Embedding(4), rt.Linear(1))
+    assert rt.Chain(*layers, input=rt.Classes(["a", "b", "c"])).array_shapes()["0.weight"] == (3, 4)
+    assert rt.Classes().class_count is None
+    assert rt.Classes(["a", "b"], form="one-hot").class_count is None
+    open_ = rt.Chain(*layers, input=rt.Classes(), output=rt.Vector(1))
+    run = rt.train(open_, (["a", "b"] * 8, [[1.0], [2.0]] * 8), epochs=1, validation=0)
+    assert run.net.array_shapes()["0.weight"] == (2, 4)
+    said = rt.Chain(rt.Embedding(4, classes=9), input=rt.Classes(["a", "b"]))
+    assert said.array_shapes()["0.weight"] == (9, 4)

@@ -21,7 +21,7 @@ class Case:
     """A layer without ports, and the shapes of what it takes.
 
     ``classes`` is above the whole numbers that it takes, None where it takes real ones, which are drawn
-    from ``low`` to ``high``.
+    from ``low`` to ``high``. Where it takes both, ``numbered`` has the inputs of whole numbers.
     """
 
     layer: Layer
@@ -29,6 +29,7 @@ class Case:
     classes: int | None = None
     low: float = -2.0
     high: float = 2.0
+    numbered: tuple[int, ...] | None = None
 
     def net(self, shapes: tuple[tuple[int | str, ...], ...] | None = None) -> Layer:
         """The layer with these shapes at its inputs."""
@@ -39,9 +40,9 @@ class Case:
         spec = dict(zip(names, shapes, strict=True)) if self.layer.variadic or len(shapes) > 1 else shapes[0]
         return make(type(self.layer), {**self.layer.settings(), "input": spec})
 
-    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-        """An array that it takes."""
-        if self.classes is not None:
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator, place: int = 0) -> torch.Tensor:
+        """An array that it takes at an input, the first by default."""
+        if self.classes is not None and (self.numbered is None or place in self.numbered):
             return torch.randint(self.classes, shape, generator=generator)
         unit = torch.rand(shape, generator=generator, dtype=torch.float64)
         return self.low + (self.high - self.low) * unit
@@ -303,6 +304,61 @@ def join(r: Random) -> Case:
     return Case(rt.Join(), tuple((size(r), *rest) for _ in range(r.randint(1, 3))))
 
 
+def gather(r: Random) -> Case:
+    rest = shape(r, 0, 2)
+    # Number 0 is there at each length.
+    return Case(rt.Gather(), ((size(r), *rest), shape(r, 0, 2)), classes=1, numbered=(1,))
+
+
+def adding(kind: type[Layer]) -> Callable[[Random], Case]:
+    def made(r: Random) -> Case:
+        rest = shape(r, 0, 2)
+        return Case(kind(), ((size(r), *rest), rest))
+
+    return made
+
+
+def sorting(kind: type[Layer]) -> Callable[[Random], Case]:
+    def made(r: Random) -> Case:
+        s = shape(r, 1)
+        return Case(kind(axis_of(r, len(s)), descending=r.random() < 0.5), (s,))
+
+    return made
+
+
+def comparison(kind: type[Layer], **settings: float) -> Callable[[Random], Case]:
+    def made(r: Random) -> Case:
+        s = shape(r, 1)
+        return Case(kind(axis_of(r, len(s)), **settings), (s, s))
+
+    return made
+
+
+NORMS = ("backward", "ortho", "forward")
+
+
+def fourier(r: Random) -> Case:
+    axes = size(r, 1, 2)
+    return Case(rt.Fourier(axes=axes, norm=r.choice(NORMS)), ((*shape(r, 0, 1), *shape(r, axes, axes)),))
+
+
+def inverse_fourier(r: Random) -> Case:
+    axes = size(r, 1, 2)
+    made = rt.InverseFourier(odd=r.random() < 0.5, axes=axes, norm=r.choice(NORMS))
+    return Case(made, ((*shape(r, 0, 1), *shape(r, axes - 1, axes - 1), size(r, 2), 2),))
+
+
+def random_array(r: Random) -> Case:
+    name = r.choice(("normal", "uniform", "bernoulli", "exponential", "laplace", "gumbel"))
+    return Case(rt.RandomArray(shape(r), distribution=name, seed=size(r, 0)), ())
+
+
+def spatial_transform(r: Random) -> Case:
+    s = (size(r), size(r), size(r))
+    how = {"size": r.choice([None, (size(r), size(r))]), "fill": r.choice([0.0, 0.5, "edge"])}
+    return Case(rt.SpatialTransform(**how), (s, (6,)))
+
+
 CASES: dict[str, Callable[[Random], Case]] = {
     **{
         name: unary(getattr(rt, name)())
@@ -379,6 +435,21 @@ CASES: dict[str, Callable[[Random], Case]] = {
         name: lambda r, name=name: Case(getattr(rt, name)(), (shape(r, 1),))
         for name in ("First", "Last", "Most", "Rest", "Reverse")
     },
+    "Gather": gather,
+    "Positions": lambda r: Case(rt.Positions(), (shape(r, 1),)),
+    "Sort": sorting(rt.Sort),
+    "ArgSort": sorting(rt.ArgSort),
+    "Prepend": adding(rt.Prepend),
+    "Append": adding(rt.Append),
+    "CosineSimilarity": comparison(rt.CosineSimilarity),
+    "PairwiseDistance": comparison(rt.PairwiseDistance, order=3),
+    "Fourier": fourier,
+    "InverseFourier": inverse_fourier,
+    "WalshHadamard": lambda r: Case(
+        rt.WalshHadamard(norm=r.choice(NORMS)), ((*shape(r, 0, 2), r.choice([1, 2, 4, 8])),)
+    ),
+    "RandomArray": random_array,
+    "SpatialTransform": spatial_transform,
     **{name: recurrent(getattr(rt, name)) for name in ("RNN", "GRU", "LSTM")},
     "Dot": dot,
     **{f"Conv{n}d": conv(n) for n in (1, 2, 3)},

@@ -44,8 +44,8 @@ def of_case(name: str, seed: int) -> tuple[rt.Net, dict[str, torch.Tensor]]:
     case = CASES[name](Random(f"{name} {seed}"))
     net = moved(case.net().init(), seed)
     inputs = {
-        port: case.draw((3, *shape), numbers(seed))
-        for port, shape in zip(net.inputs, case.shapes, strict=True)
+        port: case.draw((3, *shape), numbers(seed), place)
+        for place, (port, shape) in enumerate(zip(net.inputs, case.shapes, strict=True))
     }
     return net, {n: x if x.dtype == torch.int64 else x.float() for n, x in inputs.items()}
 

@@ -61,7 +61,7 @@ def check_layer(name: str, seed: int, dtype: torch.dtype, training: bool) -> Non
 
     def draw(seed: int) -> dict[str, torch.Tensor]:
         inputs = {
-            port: case.draw((3, *shape), numbers(seed + place))
+            port: case.draw((3, *shape), numbers(seed + place), place)
             for place, (port, shape) in enumerate(zip(net.wiring.inputs, case.shapes, strict=True))
         }
         return typed(job.inputs(inputs, moved(start, seed)), dtype)
@@ -84,8 +84,8 @@ def test_a_program_of_a_batch_of_none_is_its_walk(name: str) -> None:
     net = case.net()
     if case.shapes and type(net) is not rt.BatchNorm:  # which has nothing to learn from none
         inputs = {
-            port: case.draw((0, *shape), numbers(0)).to(torch.int64 if case.classes else torch.float32)
-            for port, shape in zip(net.wiring.inputs, case.shapes, strict=True)
+            port: typed({port: case.draw((0, *shape), numbers(0), place)}, torch.float32)[port]
+            for place, (port, shape) in enumerate(zip(net.wiring.inputs, case.shapes, strict=True))
         }
         job = NetJob(net)
         given_ = job.inputs(inputs, net.init().arrays)

@@ -93,7 +93,7 @@ def samples() -> dict[str, list[Made]]:
             case = CASES[name](Random(f"{name} {seed}"))
             net = case.net().init(seed=0)
             inputs = {
-                port: case.draw((3, *shape), numbers(seed + i))
+                port: case.draw((3, *shape), numbers(seed + i), i)
                 for i, (port, shape) in enumerate(zip(net.wiring.inputs, case.shapes, strict=True))
             }
             inputs = {n: t.float() if t.is_floating_point() else t for n, t in inputs.items()}

@@ -102,6 +102,11 @@ class Classes(Codec):
     def output_kind(self) -> str:
         return "float"
 
+    @property
+    def class_count(self) -> int | None:
+        """How many labels there are, where numbers of labels go into a net."""
+        return None if self.labels is None or self.form != "index" else len(self.labels)
+
     def __len__(self) -> int:
         return len(self._known())
 

@@ -79,14 +79,21 @@ class Moment:
         """True where an input is real and not padding, broadcastable to it; None where nothing varies."""
         return self._masks[input]
 
-    def uniform(self, like: Tensor) -> Tensor:
-        """Random numbers in [0, 1), a pure function of seed, step or epoch, layer, example and unit."""
+    def uniform(self, like: Tensor, seed: int = 0) -> Tensor:
+        """Random numbers in [0, 1), a pure function of seed, step or epoch, layer, example and unit.
+
+        Args:
+            like: of what shape, batch first, and where.
+            seed: of the layer's own; other numbers for each.
+        """
         self._note("draw")
         run, node = self.run, self.node
         rows = run.rows
         if rows is None:
             rows = torch.arange(like.shape[0], device=like.device)
         parts = run.keys[node.path] if run.keys is not None else draw_key(node, run.seed, run.step, run.epoch)
+        if seed:
+            parts = tuple(part ^ own for part, own in zip(parts, draws.halves(seed, 0, ""), strict=True))
         return draws.from_halves(parts, rows, like.shape[1:])
 
     def update(self, name: str, value: Tensor) -> None:

@@ -14,6 +14,7 @@ from retia.layers.convolution import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
+from retia.layers.distances import CosineSimilarity, PairwiseDistance
 from retia.layers.elementwise import (
     ELU,
     GELU,
@@ -34,6 +35,7 @@ from retia.layers.elementwise import (
 )
 from retia.layers.embedding import Embedding, OneHot
 from retia.layers.functions import Arithmetic, Elementwise
+from retia.layers.gather import Append, ArgSort, Gather, Positions, Prepend, Sort
 from retia.layers.linear import Linear
 from retia.layers.normalization import (
     BatchNorm,
@@ -44,6 +46,7 @@ from retia.layers.normalization import (
     RMSNorm,
 )
 from retia.layers.part import Pad, Part
+from retia.layers.placeholder import Placeholder
 from retia.layers.pooling import (
     AvgPool1d,
     AvgPool2d,
@@ -55,6 +58,7 @@ from retia.layers.pooling import (
     MaxPool3d,
 )
 from retia.layers.positions import PositionEmbedding, SinusoidalPositions
+from retia.layers.random import RandomArray
 from retia.layers.recurrent import GRU, LSTM, RNN
 from retia.layers.reduce import Reduce
 from retia.layers.regularization import AlphaDropout, Dropout, DropPath, GaussianNoise
@@ -64,18 +68,22 @@ from retia.layers.softmax import LogSoftmax, Softmax
 from retia.layers.spectrum import Spectrum
 from retia.layers.structure import Flatten, Replicate, Reshape, Transpose
 from retia.layers.transformer import TransformerDecoder, TransformerEncoder
+from retia.layers.transforms import Fourier, InverseFourier, WalshHadamard
+from retia.layers.warp import SpatialTransform
 
 __all__ = [
-    "AlphaDropout", "Arithmetic", "Attention", "AvgPool1d", "AvgPool2d", "AvgPool3d", "BatchNorm",
-    "ColorJitter", "Concat", "Constant", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d",
-    "ConvTranspose3d", "Divide", "Dot", "DropPath", "Dropout", "ELU", "Elementwise", "Embedding", "First",
-    "Flatten", "GELU", "GRU", "GaussianNoise", "GlobalAvgPool", "GlobalMaxPool", "GroupNorm", "HardSigmoid",
-    "HardSwish", "HardTanh", "InstanceNorm", "Join", "LSTM", "Last", "LayerNorm", "LeakyReLU", "Linear",
-    "LocalResponseNorm", "LogSoftmax", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum", "Minimum", "Minus",
-    "Mish", "Most", "MultiHeadAttention", "OneHot", "PReLU", "Pad", "Parameter", "Part", "Plus",
-    "PositionEmbedding", "Power", "RMSNorm", "RNN", "RandomAffine", "RandomCrop", "RandomErasing",
-    "RandomFlip", "RandomRotation", "RandomShear", "RandomTranslation", "RandomZoom", "ReLU", "ReLU6",
-    "Reduce", "Replicate", "Reshape", "Resize", "Rest", "Reverse", "SELU", "SiLU", "Sigmoid",
-    "SinusoidalPositions", "Softmax", "Softplus", "Softsign", "Spectrum", "Tanh", "Times",
-    "TransformerDecoder", "TransformerEncoder", "Transpose", "Upsample",
+    "AlphaDropout", "Append", "ArgSort", "Arithmetic", "Attention", "AvgPool1d", "AvgPool2d", "AvgPool3d",
+    "BatchNorm", "ColorJitter", "Concat", "Constant", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d",
+    "ConvTranspose2d", "ConvTranspose3d", "CosineSimilarity", "Divide", "Dot", "DropPath", "Dropout", "ELU",
+    "Elementwise", "Embedding", "First", "Flatten", "Fourier", "GELU", "GRU", "Gather", "GaussianNoise",
+    "GlobalAvgPool", "GlobalMaxPool", "GroupNorm", "HardSigmoid", "HardSwish", "HardTanh", "InstanceNorm",
+    "InverseFourier", "Join", "LSTM", "Last", "LayerNorm", "LeakyReLU", "Linear", "LocalResponseNorm",
+    "LogSoftmax", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum", "Minimum", "Minus", "Mish", "Most",
+    "MultiHeadAttention", "OneHot", "PReLU", "Pad", "PairwiseDistance", "Parameter", "Part", "Placeholder",
+    "Plus", "PositionEmbedding", "Positions", "Power", "Prepend", "RMSNorm", "RNN", "RandomAffine",
+    "RandomArray", "RandomCrop", "RandomErasing", "RandomFlip", "RandomRotation", "RandomShear",
+    "RandomTranslation", "RandomZoom", "ReLU", "ReLU6", "Reduce", "Replicate", "Reshape", "Resize", "Rest",
+    "Reverse", "SELU", "SiLU", "Sigmoid", "SinusoidalPositions", "Softmax", "Softplus", "Softsign", "Sort",
+    "SpatialTransform", "Spectrum", "Tanh", "Times", "TransformerDecoder", "TransformerEncoder", "Transpose",
+    "Upsample", "WalshHadamard",
 ]  # fmt: skip
