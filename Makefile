@@ -1,15 +1,16 @@
-# make demo    train a net to read digits, and see it read
-# make test    what CI runs: style, types, tests
-# make check   the tests with their full counts
-# make bench   measure against other frameworks, and write bench/RESULTS.md; BENCH="training --rounds 9" for a part
-# make clean   remove what the above made
+# make demo      train a net to read digits, and see it read
+# make test      what CI runs: style, types, tests
+# make check     the tests with their full counts
+# make bench     measure against other frameworks, and write bench/RESULTS.md; BENCH="training --rounds 9" for a part
+# make examples  run the example scripts, and write docs/examples.md; EXAMPLES="fashion tables" for some
+# make clean     remove what the above made
 
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --quiet --disable-pip-version-check
 TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench examples clean
 
 demo: .venv/demo.stamp
 	@mkdir -p out
@@ -28,6 +29,9 @@ check: .venv/test.stamp
 
 bench: .venv-bench/bench.stamp
 	.venv-bench/bin/python bench/run.py $(BENCH)
+
+examples: .venv/test.stamp
+	$(BIN)/python examples/table.py $(EXAMPLES)
 
 clean:
 	rm -rf .venv .venv-bench out build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
