@@ -42,9 +42,10 @@ Contrastive CosineDecay CrossEntropy CrossValidation CutMix Data DataError DateC
 ExponentialDecay Focal FormatError Graph Hinge Huber Image Initial Input JSONLines KL LBFGS Layer
 LearningCurve Lion MAE MSE Mask Metric Milestones MissingExtraError MixUp NAdam Net NotYetError NumberColumn
 OnPlateau OneCycle Ordinal Poisson PolynomialDecay Port RAdam RMSprop RateTest RetiaWarning SGD Scalar
-ShapeError Shared SignSGD Steady StepDecay StructureError Subwords Sweep Table Tags Target Tensor TensorBoard
-TimeLimit Tokens Training TrainingError Triplet UnknownNameError Vector Warmup Words calibrated check codec
-cross_validate data ensemble find_rate layer learning_curve load measure process replay step sweep train
+ShapeError Shared SignSGD Steady StepDecay Steps StructureError Subwords Sweep Table Tags Target Tensor
+TensorBoard TimeLimit Tokens Training TrainingError Triplet UnknownNameError Vector Warmup Words calibrated
+check codec cross_validate data ensemble find_rate layer learning_curve load measure process replay step sweep
+train
 """
 
 

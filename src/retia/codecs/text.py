@@ -18,7 +18,7 @@ from retia.codecs.reading import Readout, scores_at_places
 from retia.codecs.tokens import Tokens, is_one_text, listed, normalization
 from retia.errors import ArgumentError, CodecError, did_you_mean
 from retia.nets.codec import Codec, Reading
-from retia.nets.settings import choice, declared, flag, setting, whole
+from retia.nets.settings import choice, declared, flag, make, setting, whole
 from retia.shapes import Shape, extent
 
 if TYPE_CHECKING:
@@ -135,6 +135,20 @@ class Texts(Codec):
     def rows(self, things: Sequence[Any]) -> list[Tensor]:
         return [torch.from_numpy(row.astype(self.compact)) for row in self._numbers(things)]
 
+    def pieces(self, things: Sequence[Any], begins: bool) -> list[Tensor]:
+        things = listed(type(self).__name__, things)
+        rows = self.whole(things)
+        if begins:
+            before = self.frame[0]
+            framed = [not isinstance(thing, Tokens) for thing in things]
+            rows = [np.concatenate([before, r]) if f else r for r, f in zip(rows, framed, strict=True)]
+        return [torch.from_numpy(row.astype(self.compact)) for row in rows]
+
+    def of_pieces(self) -> Codec:
+        if not isinstance(self.length, int):
+            return self
+        return make(type(self), {**self.settings(), "length": "n", "padding": self.pads})
+
     def pack_target(self, things: Sequence[Any], loss: str) -> Tensor:
         """Class numbers, int64; for CTC rows that end in -1."""
         return torch.from_numpy(self._padded(self._numbers(things), np.int64, -1 if self.blank else None))
@@ -172,18 +186,24 @@ class Texts(Codec):
         most = len(self.vocabulary)
         return np.uint8 if most <= 256 else np.int16 if most <= 2**15 else np.int32
 
+    def whole(self, things: Sequence[Any]) -> list[NDArray[Any]]:
+        """Each thing's tokens, neither framed nor cut."""
+        ready = {row for row, thing in enumerate(things) if isinstance(thing, Tokens)}
+        texts = iter(self.split([thing for row, thing in enumerate(things) if row not in ready]))
+        return [
+            self._of_tokens(row, thing) if row in ready else next(texts) for row, thing in enumerate(things)
+        ]
+
     def _numbers(self, things: Sequence[Any]) -> list[NDArray[Any]]:
         """Each thing's tokens, framed and cut to the length."""
         things = listed(type(self).__name__, things)
-        ready = {row for row, thing in enumerate(things) if isinstance(thing, Tokens)}
-        texts = iter(self.split([thing for row, thing in enumerate(things) if row not in ready]))
         before, after = self.frame
         rows = []
-        for row, thing in enumerate(things):
-            if row in ready:
-                rows.append(self._cut(row, self._of_tokens(row, thing), 0))
+        for row, (thing, numbers) in enumerate(zip(things, self.whole(things), strict=True)):
+            if isinstance(thing, Tokens):
+                rows.append(self._cut(row, numbers, 0))
             else:
-                kept = self._cut(row, next(texts), len(before) + len(after))
+                kept = self._cut(row, numbers, len(before) + len(after))
                 rows.append(np.concatenate([before, kept, after]) if len(before) + len(after) else kept)
         return rows
 

@@ -65,7 +65,7 @@ def call(
     pieces = [_computed(net, part, asks, batch_size) for part in parts]
     reading = Reading(top=top, temperature=temperature, seed=seed, top_k=top_k, top_p=top_p, beam=beam)
     results = {
-        name: _answer(net, name, asks[name], _join([values[name] for _, values in pieces]), reading)
+        name: answer(net, name, asks[name], _join([values[name] for _, values in pieces]), reading)
         for name in asks
     }
     if not pieces[0][0]:
@@ -123,9 +123,13 @@ def _computed(
     return taken.many is not False and bool(taken.values), cut
 
 
-def _answer(net: Net, name: str, asked: Any, batch: Any, reading: Reading) -> Any:
-    """What the decoder at an output answers; the array where it is asked for, or there is no decoder."""
-    codec = net.outputs[name].codec
+def answer(net: Net, name: str, asked: Any, batch: Any, reading: Reading, codec: Codec | None = None) -> Any:
+    """What the decoder at an output answers; the array where it is asked for, or there is no decoder.
+
+    Args:
+        codec: in place of the output's own.
+    """
+    codec = net.outputs[name].codec if codec is None else codec
     if asked is None or asked == "logits" or (codec is None and asked == DECISION):
         return batch
     if codec is None:
@@ -242,4 +246,4 @@ def _scalar(net: Net, values: Mapping[Value, Tensor], taken: Intake, of: Any) ->
     return total
 
 
-__all__ = ["call", "decode", "encode", "grad"]
+__all__ = ["answer", "call", "decode", "encode", "grad"]

@@ -171,6 +171,14 @@ def _frame(given: Iterable[Tensor], arrays: Mapping[str, Tensor]) -> tuple[int, 
 
 def step(node: Node, given: list[Any], own: Mapping[str, Tensor], moment: Moment) -> tuple[Tensor, ...]:
     """Run one layer. Whole numbers become real ones where it takes those."""
+    fit(node, given, moment)
+    extra = {"moment": moment} if asks(type(node.layer)) else {}
+    result = node.layer.forward(*given, **own, **extra)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def fit(node: Node, given: list[Any], moment: Moment) -> None:
+    """Make what a layer is given what it takes: real numbers, and zeros for padding where it mixes."""
     rules = node.layer.kinds
     for position, (term, mask) in enumerate(zip(node.signature.inputs, moment._masks, strict=True)):
         rule = rules.get(term.name, rules.get("*", "float"))
@@ -178,9 +186,6 @@ def step(node: Node, given: list[Any], own: Mapping[str, Tensor], moment: Moment
             given[position] = given[position].to(moment.real)
         if mask is not None and _mixes(node, position):
             given[position] = torch.where(mask, given[position], given[position].new_zeros(()))
-    extra = {"moment": moment} if asks(type(node.layer)) else {}
-    result = node.layer.forward(*given, **own, **extra)
-    return result if isinstance(result, tuple) else (result,)
 
 
 @lru_cache(maxsize=512)

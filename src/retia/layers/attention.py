@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from retia._torch import torch
 from retia.errors import ArgumentError, ShapeError
 from retia.layers.axes import filled
+from retia.layers.memory import Growing
 from retia.layers.positions import rotated
 from retia.nets.initial import Initial
-from retia.nets.layer import ZEROS, Array, Layer, layer
+from retia.nets.layer import ZEROS, Array, Layer, Steps, layer
 from retia.nets.settings import flag, real, setting, whole
 from retia.shapes import Signature, signature
 
@@ -37,6 +38,7 @@ def attend(
     scale: float | None = None,
     dropout: float = 0.0,
     ragged: bool = False,
+    start: int = 0,
 ) -> Tensor:
     """``softmax(scale query key^T) value``, of tensors (batch, heads, elements, size).
 
@@ -44,9 +46,13 @@ def attend(
         mask: True where a key is real, broadcastable to (batch, heads, queries, keys).
         causal: query i sees the keys 0 to i.
         ragged: lengths vary, so that draws must not depend on how long a batch is padded.
+        start: the place of the first query; the keys begin at 0.
     """
-    if causal and mask is not None:
-        mask = mask & _past(query.shape[-2], key.shape[-2], query.device)
+    if start and query.shape[-2] == 1:
+        causal = False  # it is the last place, and sees every key
+    if causal and (mask is not None or start):
+        past = _past(start, query.shape[-2], key.shape[-2], query.device)
+        mask = past if mask is None else mask & past
     if scale is not None:  # PyTorch's kernel on the CPU scales what it masked, so a negative one would unmask
         query, scale = query * scale, 1.0
     if not (dropout and moment.training):
@@ -55,7 +61,7 @@ def attend(
             enable_gqa=key.shape[1] != query.shape[1],
         )  # fmt: skip
     if causal and mask is None:
-        mask = _past(query.shape[-2], key.shape[-2], query.device)
+        mask = _past(0, query.shape[-2], key.shape[-2], query.device)
     shared = query.shape[1] // key.shape[1]
     key, value = (x.repeat_interleave(shared, 1) if shared > 1 else x for x in (key, value))
     scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
@@ -66,9 +72,21 @@ def attend(
     return torch.where(kept, weights / (1 - dropout), 0.0) @ value
 
 
-def _past(queries: int, keys: int, device: torch.device) -> Tensor:
-    """True where a query may see a key: those of its place and before."""
-    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril()
+def _past(start: int, queries: int, keys: int, device: torch.device) -> Tensor:
+    """True where a query, the first of which has a place, may see a key: those of its place and before."""
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(start)
+
+
+def _longer(memory: Any, key: Tensor, value: Tensor) -> tuple[Growing, Growing]:
+    """Keys and values with those of a new piece, by head: (batch, heads, elements, size)."""
+    if memory is None:
+        return Growing(key, 2), Growing(value, 2)
+    keys, values = memory
+    return keys.plus(key), values.plus(value)
+
+
+def _sees_later() -> ShapeError:
+    return ShapeError("each element takes up what comes after it.", fix="causal=True")
 
 
 def _drawn(weights: Tensor, moment: Any, ragged: bool) -> Tensor:
@@ -137,6 +155,22 @@ class Attention(Layer):
             ragged=mask is not None or moment.mask(0) is not None,
         )  # fmt: skip
         return y.squeeze(1)
+
+    def steps(self, along: Sequence[str | None]) -> Steps:
+        if tuple(along) == ("m", None, None) and not self.causal:
+            return Steps()
+        if tuple(along) != ("m", "n", "n"):
+            return super().steps(along)
+        if not self.causal:
+            raise _sees_later()
+        return Steps(remembers=True)
+
+    def advance(self, memory: Any, *given: Tensor, moment: Any) -> tuple[Tensor, Any]:
+        query, key, value = (x.unsqueeze(1) for x in given)
+        start = 0 if memory is None else len(memory[0])
+        keys, values = memory = _longer(memory, key, value)
+        y = attend(query, keys.all, values.all, moment, mask=None, causal=True, scale=self.scale, start=start)
+        return y.squeeze(1), memory
 
 
 @layer
@@ -273,11 +307,39 @@ class MultiHeadAttention(Layer):
             query, key, value, moment, mask=hidden, causal=self.causal, dropout=self.dropout,
             ragged=mask is not None or moment.mask(0) is not None,
         )  # fmt: skip
+        return self._joined(y, arrays)
+
+    def steps(self, along: Sequence[str | None]) -> Steps:
+        if self.cross and tuple(along) == ("n", None, None):
+            if self.causal:
+                raise ShapeError("its queries go on while its keys stay.", fix="causal=False")
+            return Steps(remembers=True)
+        if tuple(along) != (("n", "m", "m") if self.cross else ("n",)):
+            return super().steps(along)
+        if not self.causal:
+            raise _sees_later()
+        return Steps(remembers=True)
+
+    def advance(self, memory: Any, *given: Tensor, moment: Any, **arrays: Tensor) -> tuple[Tensor, Any]:
+        if self.cross and not self.causal:  # the other sequence stays, and so do its keys and values
+            query, *others = self._projected(given if memory is None else given[:1], arrays)
+            key, value = memory = memory or tuple(others)
+            return self._joined(attend(query, key, value, moment, mask=None, causal=False), arrays), memory
+        start = 0 if memory is None else len(memory[0])
+        query, key, value = self._projected(given, arrays)
+        if self.rotary:
+            query, key = (rotated(x, moment.real, start) for x in (query, key))
+        keys, values = memory = _longer(memory, key, value)
+        y = attend(query, keys.all, values.all, moment, mask=None, causal=True, start=start)
+        return self._joined(y, arrays), memory
+
+    def _joined(self, y: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        """The results of all heads through the last linear map."""
         y = y.transpose(1, 2).flatten(2)  # (batch, heads, n, d) -> (batch, n, size)
         return torch.nn.functional.linear(y, arrays["out_proj.weight"], arrays.get("out_proj.bias"))
 
     def _projected(self, given: Sequence[Tensor], arrays: Mapping[str, Tensor]) -> list[Tensor]:
-        """Queries, keys and values by head: (batch, heads, elements, d)."""
+        """Queries, keys and values (or the first of them) by head: (batch, heads, elements, d)."""
         size = arrays["out_proj.weight"].shape[0]
         shared = size // self.heads * self._groups
         widths = [size, shared, shared]
@@ -293,9 +355,9 @@ class MultiHeadAttention(Layer):
                 else torch.split(arrays["in_proj_weight"], widths)
             )
             biases = [None] * 3 if bias is None else torch.split(bias, widths)
-            parts = [linear(*each) for each in zip(given, weights, biases, strict=True)]
+            parts = [linear(*each) for each in zip(given, weights, biases, strict=False)]
         numbers = (self.heads, self._groups, self._groups)
         return [
             part.reshape(*part.shape[:2], heads, size // self.heads).transpose(1, 2)
-            for part, heads in zip(parts, numbers, strict=True)
+            for part, heads in zip(parts, numbers, strict=False)
         ]

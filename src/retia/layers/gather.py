@@ -5,7 +5,7 @@ Where the sequence varies from example to example, each example is treated by it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +13,7 @@ from retia._torch import torch
 from retia.errors import DataError, ShapeError
 from retia.layers.axes import MOST, PASS, around, filled, in_batch
 from retia.layers.sequences import lengths_of
-from retia.nets.layer import Layer, layer
+from retia.nets.layer import Layer, Steps, layer
 from retia.nets.settings import declared, flag, setting, whole
 from retia.shapes import Signature, signature
 
@@ -62,6 +62,11 @@ class Gather(Layer):
             raise
         return y.reshape(*index.shape, *x.shape[2:])
 
+    def steps(self, along: Sequence[str | None]) -> Steps:
+        if "n" in along:
+            raise ShapeError("it picks from all elements.")
+        return super().steps(along)
+
     def _check(self, index: Tensor, mask: Tensor | None, lengths: Tensor) -> None:
         bad = (index < 0) | (index >= lengths)
         bad = bad if mask is None else bad & mask
@@ -92,7 +97,14 @@ class Positions(Layer):
     kinds = {"input": "any", "output": "int"}
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])
+        return self.advance(0, x)[0]
+
+    def steps(self, along: Sequence[str | None]) -> Steps:
+        return Steps(remembers=True) if tuple(along) == ("n",) else super().steps(along)
+
+    def advance(self, memory: int | None, x: Tensor) -> tuple[Tensor, int]:
+        start, n = memory or 0, x.shape[1]
+        return torch.arange(start, start + n, device=x.device).expand(x.shape[:2]), start + n
 
 
 @declared

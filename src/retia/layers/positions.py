@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.errors import DataError, ShapeError
 from retia.nets.initial import Initial
-from retia.nets.layer import Array, Layer, layer
+from retia.nets.layer import Array, Layer, Steps, layer
 from retia.nets.settings import setting, whole
 
 if TYPE_CHECKING:
@@ -18,19 +18,20 @@ BASE = 10000.0
 """The slowest of the waves takes about so many elements to go by one radian."""
 
 
-def angles(n: int, size: int, like: Tensor) -> Tensor:
-    """Angles ``i / base^(2 k / size)``: of shape (n, half of size, rounded up)."""
+def angles(start: int, n: int, size: int, like: Tensor) -> Tensor:
+    """Angles ``i / base^(2 k / size)``, i from start on: of shape (n, half of size, rounded up)."""
     rates = BASE ** (torch.arange(0, size, 2, dtype=like.dtype, device=like.device) / -max(size, 1))
-    return torch.arange(n, dtype=like.dtype, device=like.device).unsqueeze(1) * rates
+    return torch.arange(start, start + n, dtype=like.dtype, device=like.device).unsqueeze(1) * rates
 
 
-def rotated(x: Tensor, real: torch.dtype) -> Tensor:
+def rotated(x: Tensor, real: torch.dtype, start: int = 0) -> Tensor:
     """Each pair of numbers (k, k + half) turned by its angle at its position; x is (..., n, size).
 
     Args:
         real: the type in which angles are computed.
+        start: the first position.
     """
-    turn = angles(x.shape[-2], x.shape[-1], x.new_empty(0, dtype=real))
+    turn = angles(start, x.shape[-2], x.shape[-1], x.new_empty(0, dtype=real))
     cos, sin = turn.cos(), turn.sin()
     first, second = x.chunk(2, -1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], -1).to(x.dtype)
@@ -90,6 +91,14 @@ class PositionEmbedding(Layer):
             )
         return x + weight[: x.shape[1]]
 
+    def steps(self, along: Sequence[str | None]) -> Steps:
+        return Steps(remembers=True, most=self.most) if tuple(along) == ("n",) else super().steps(along)
+
+    def advance(self, memory: int | None, x: Tensor, *, weight: Tensor) -> tuple[Tensor, int]:
+        start = memory or 0
+        end = start + x.shape[1]
+        return x + weight[start:end], end
+
 
 @layer
 class SinusoidalPositions(Layer):
@@ -111,7 +120,13 @@ class SinusoidalPositions(Layer):
     cure = "SinusoidalPositions() has as many positions and numbers as come in"
 
     def forward(self, x: Tensor, *, moment: Any) -> Tensor:
-        n, size = x.shape[1:]
-        turn = angles(n, size, x.new_empty(0, dtype=moment.real))
+        return self.advance(0, x, moment=moment)[0]
+
+    def steps(self, along: Sequence[str | None]) -> Steps:
+        return Steps(remembers=True) if tuple(along) == ("n",) else super().steps(along)
+
+    def advance(self, memory: int | None, x: Tensor, *, moment: Any) -> tuple[Tensor, int]:
+        start, (n, size) = memory or 0, x.shape[1:]
+        turn = angles(start, n, size, x.new_empty(0, dtype=moment.real))
         waves = torch.stack([turn.sin(), turn.cos()], -1).flatten(1)[:, :size]
-        return x + waves.to(x.dtype)
+        return x + waves.to(x.dtype), start + n

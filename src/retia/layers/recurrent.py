@@ -16,7 +16,7 @@ from retia._torch import torch
 from retia.errors import ArgumentError, ShapeError
 from retia.layers.sequences import last_of, lengths_of, turned
 from retia.nets.initial import Initial
-from retia.nets.layer import Array, Layer, layer
+from retia.nets.layer import Array, Layer, Steps, layer
 from retia.nets.settings import choice, declared, flag, real, setting, whole
 from retia.shapes import Signature, signature
 
@@ -107,6 +107,24 @@ class Recurrent(Layer):
         return found
 
     def forward(self, x: Tensor, *given: Tensor, moment: Any, **arrays: Tensor) -> Any:
+        y, end = self._led(x, given, moment, arrays)
+        return (y, *end) if self._gives else y
+
+    def steps(self, along: Sequence[str | None]) -> Steps:
+        if set(along) - {"n", None}:
+            return super().steps(along)
+        if self.bidirectional:
+            raise ShapeError("its other direction begins at the last element.", fix="bidirectional=False")
+        return Steps(remembers=True)
+
+    def advance(self, memory: Any, x: Tensor, *given: Tensor, moment: Any, **arrays: Tensor) -> Any:
+        y, end = self._led(x, given if memory is None else memory, moment, arrays)
+        return (y, *end) if self._gives else y, end
+
+    def _led(
+        self, x: Tensor, given: Sequence[Tensor], moment: Any, arrays: Mapping[str, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The results at every element and the final states, batch first."""
         batch, n = x.shape[:2]
         start = [
             state.transpose(0, 1).contiguous() for state in given
@@ -122,7 +140,7 @@ class Recurrent(Layer):
             y, *end = self.kernel(x, start, [*arrays.values()], self.depth, self.bidirectional)
         else:
             y, *end = self._stacked(x, start, arrays, lengths, moment)
-        return (y, *(state.transpose(0, 1) for state in end)) if self._gives else y
+        return y, tuple(state.transpose(0, 1) for state in end)
 
     @abstractmethod
     def function(self) -> Any:

@@ -6,14 +6,14 @@ reads a number off a tensor, so that all of it can stand in a program.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from retia._torch import torch
 from retia.errors import ShapeError
 from retia.layers.axes import PASS
 from retia.layers.combine import Joiner
-from retia.nets.layer import Layer, layer
+from retia.nets.layer import Layer, Steps, layer
 from retia.nets.settings import declared
 from retia.shapes import Signature, signature
 
@@ -101,6 +101,13 @@ class First(Verb):
     def forward(self, x: Tensor) -> Tensor:
         return x[:, 0]
 
+    def steps(self, along: Sequence[str | None]) -> Steps:
+        return Steps(remembers=True) if tuple(along) == ("n",) else super().steps(along)
+
+    def advance(self, memory: Tensor | None, x: Tensor) -> tuple[Tensor, Tensor]:
+        first = x[:, 0] if memory is None else memory
+        return first, first
+
 
 @layer
 class Last(Verb):
@@ -120,6 +127,10 @@ class Last(Verb):
     def forward(self, x: Tensor, *, moment: Any) -> Tensor:
         lengths = lengths_of(x, moment.mask())
         return x[:, -1] if lengths is None else last_of(x, lengths)
+
+    def steps(self, along: Sequence[str | None]) -> Steps:
+        # Of all elements so far the last one is that of the newest piece: there is nothing to remember.
+        return Steps(remembers=True) if tuple(along) == ("n",) else super().steps(along)
 
 
 @layer
@@ -179,6 +190,11 @@ class Reverse(Layer):
 
     def forward(self, x: Tensor, *, moment: Any) -> Tensor:
         return turned(x, lengths_of(x, moment.mask()))
+
+    def steps(self, along: Sequence[str | None]) -> Steps:
+        if "n" in along:
+            raise ShapeError("it begins with the last element.")
+        return super().steps(along)
 
 
 @layer

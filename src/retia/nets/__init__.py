@@ -7,7 +7,7 @@ from retia.nets.chain import Chain
 from retia.nets.codec import Codec, Reading, codec
 from retia.nets.graph import Graph
 from retia.nets.initial import Initial
-from retia.nets.layer import Array, Layer, layer
+from retia.nets.layer import Array, Layer, Steps, layer
 from retia.nets.net import Net
 from retia.nets.ports import Port
 from retia.nets.sharing import At, Shared
@@ -15,5 +15,5 @@ from retia.nets.wires import Input, Wire
 
 __all__ = [
     "Array", "At", "Chain", "Codec", "Graph", "Initial", "Input", "Layer", "Net", "Port", "Reading", "Shared",
-    "Wire", "codec", "layer",
+    "Steps", "Wire", "codec", "layer",
 ]  # fmt: skip

@@ -104,6 +104,24 @@ class Codec(Content, CodecVerbs, ABC):
         """Host half where a size varies: one compact tensor for each thing, none of them padded."""
         return list(self.pack(things))
 
+    def pieces(self, things: Sequence[Any], begins: bool) -> list[torch.Tensor]:
+        """Host half of pieces of things, which come one after another: one compact tensor for each.
+
+        Args:
+            things: one piece of each example.
+            begins: whether these are the first, so that what stands before a whole thing stands before them.
+        Raises:
+            CodecError: it encodes whole things only.
+        """
+        raise CodecError(
+            f"{type(self).__name__} encodes whole things; a piece of one is not a piece of its array.",
+            fix="step through a net without this codec, by pieces of codec.encode(thing)",
+        )
+
+    def of_pieces(self) -> Codec:
+        """The codec of pieces of any length, at an output that goes along a sequence."""
+        return self
+
     @property
     def class_count(self) -> int | None:
         """Its whole numbers are below this at an input, as far as that is known: what Embedding takes."""

@@ -201,7 +201,7 @@ class _Inference:
             sizes = self.solution.shape(at)
             if sizes is None or not any(isinstance(size, Extent) for size in sizes):
                 continue
-            for position, name in enumerate(_axis_names(term.dims, len(sizes))):
+            for position, name in enumerate(term.names(len(sizes))):
                 size = sizes[position]
                 if isinstance(size, Extent) and node.layer.role(name) == "refuse":
                     raise ShapeError(
@@ -297,13 +297,6 @@ def _term(name: str, terms: Terms) -> Unknown | Rest:
 
 def _pattern(dims: tuple[str, ...], terms: Terms) -> Pattern:
     return tuple(int(dim) if dim.isdigit() else _term(dim, terms) for dim in dims)
-
-
-def _axis_names(dims: tuple[str, ...], rank: int) -> list[str]:
-    names: list[str] = []
-    for dim in dims:
-        names += [dim] * (rank - len(dims) + 1) if dim.startswith("*") else [dim]
-    return names
 
 
 def _hook(node: Node) -> Any:

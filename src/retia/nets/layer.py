@@ -7,12 +7,12 @@ A layer declares a signature (what it takes and gives), the arrays that it owns,
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
-from retia.errors import ArgumentError, ArraysError
+from retia.errors import ArgumentError, ArraysError, ShapeError
 from retia.nets import registry
 from retia.nets.expression import Expressed, show
 from retia.nets.initial import Initial, read_initial
@@ -46,6 +46,23 @@ class Array:
     init: Initial = KAIMING
     learned: bool = True
     kind: str = "float"
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How a layer goes along a sequence piece by piece, as ``net.stateful()`` asks it to.
+
+    Attributes:
+        remembers: it is led by ``advance``, which carries what it needs; else by ``forward``, which gives of
+            a piece what it gives there of the whole.
+        most: elements that it can go along; None without a bound.
+    Example:
+        >>> Steps(remembers=True)
+        Steps(remembers=True, most=None)
+    """
+
+    remembers: bool = False
+    most: int | None = None
 
 
 def read_inits(name: str, value: Any) -> Any:
@@ -134,6 +151,34 @@ class Layer(Expressed, Net):
         Arrays come by name. A parameter called ``moment`` receives the ``Moment`` of the walk: whether
         this is training, masks of varying axes, random draws, and updates of running statistics.
         """
+
+    def steps(self, along: Sequence[str | None]) -> Steps:
+        """How it goes along a sequence piece by piece; by default as it is, where each position is alone.
+
+        Args:
+            along: for each input, the signature's variable that the sequence goes along; None for an input
+                that is known whole from the beginning.
+        Raises:
+            ShapeError: its result at an element depends on elements that come later.
+        """
+        for name in along:
+            if name is not None and self.role(name) != "pass":
+                raise ShapeError("it needs all elements at once.")
+        return Steps()
+
+    def advance(self, memory: Any, *inputs: Any, **arrays: Any) -> tuple[Any, Any]:
+        """``forward`` of the next piece of a sequence, for layers whose ``steps`` say that they remember.
+
+        What it remembers is a value that is never changed in place: tensors with the batch first, ``Growing``
+        ones, numbers, tuples of these. A result without the sequence's axis is that of all elements so far.
+
+        Args:
+            memory: what the piece before left; None at the first.
+            inputs: of at least one element each. They and the arrays come as to ``forward``.
+        Returns:
+            What ``forward`` gives at these elements, and what to remember.
+        """
+        return self.forward(*inputs, **arrays), None
 
     # Finished -------------------------------------------------------------------------------------
 

@@ -100,6 +100,30 @@ class NetVerbs:
         made: Callable[..., Any] = _reach("engine.program", "program")(self, batch)
         return made
 
+    def stateful(self, batch: int | None = None, *, given: Mapping[str, Any] | None = None) -> Any:
+        """A view that takes a sequence piece by piece, and answers as the net does at these elements.
+
+        For recurrent and causal nets: what recurrent layers carry, the keys and values of causal attention
+        and positions are remembered, so that a step does not cost what came before again. After ``Last()``
+        the view answers for the run so far.
+
+        Args:
+            batch: sequences that go side by side, at least 1; None for one that is no batch.
+            given: inputs that are known whole from the beginning, by port: a first state, another sequence
+                that is attended to. Of a batch, one for each.
+        Returns:
+            A view ``v``: ``v(piece)`` as ``net(x)``; ``v.reset()``; ``v.copy()``, a cheap branch;
+            ``v.take([0, 0])``, of some rows; ``len(v)``, elements so far; ``v.most``, how many it can take.
+        Raises:
+            StructureError: a layer needs all elements at once; by its path, with the cure.
+        Example:
+            >>> import retia as rt
+            >>> view = rt.Chain(rt.Embedding(4), rt.GRU(2), input=rt.Characters("ab")).init().stateful()
+            >>> view("ab").shape, view("a").shape, len(view)
+            (torch.Size([2, 2]), torch.Size([1, 2]), 3)
+        """
+        return _reach("engine.stateful", "Stateful")(self, batch, given)
+
     def grad(self, thing: Any, wrt: Any = None, *, of: Any = None) -> Any:
         """Derivatives of the output's sum (or of ``of(outputs)``) at an input, by input ports or arrays.
 

@@ -18,6 +18,18 @@ class Term:
     name: str
     dims: tuple[str, ...]
 
+    def names(self, rank: int) -> list[str]:
+        """The dimension that each axis of a shape of this rank is, a star standing for several.
+
+        Example:
+            >>> signature("*s in -> out").inputs[0].names(3)
+            ['*s', '*s', 'in']
+        """
+        names: list[str] = []
+        for dim in self.dims:
+            names += [dim] * (rank - len(self.dims) + 1) if dim.startswith("*") else [dim]
+        return names
+
     def __str__(self) -> str:
         return "(" + ", ".join(self.dims) + ")"
 
