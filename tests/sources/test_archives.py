@@ -66,7 +66,7 @@ def test_an_archive_of_class_folders_is_the_set_that_the_folders_are(tmp_path, k
     for one, other in ((packed, folder), (packed.test, folder.test)):
         assert np.array_equal(one.arrays(codecs)["input"], other.arrays(codecs)["input"])
     assert packed.check() == packed
-    assert np.array_equal(np.asarray(packed.show()), np.asarray(folder.show()))
+    assert np.array_equal(np.asarray(packed.show().picture), np.asarray(folder.show().picture))
     assert packed[0][0].name == f"{path}/{top}train/a/2.png"
 
 

@@ -266,7 +266,7 @@ SMALL = np.arange(4 * 6, dtype=np.uint8).reshape(4, 6) * 10
     ids=["bytes", "float", "16 bit", "hw1", "1hw", "rgb", "pillow", "int"],
 )  # fmt: skip
 def test_a_sheet_shows_pictures_of_every_kind(picture):
-    sheet = rt.data({"input": [picture, picture]}).show()
+    sheet = rt.data({"input": [picture, picture]}).show().picture
     tile = np.asarray(sheet)[8 + 16 : 8 + 16 + 64, 8 : 8 + 96, 0]
     assert np.array_equal(tile[::16, ::16], SMALL)
     assert sheet.mode == "RGB"
@@ -275,7 +275,7 @@ def test_a_sheet_shows_pictures_of_every_kind(picture):
 def test_a_sheet_is_spread_over_the_set_and_saved(tmp_path):
     x = np.zeros((100, 8, 8), np.uint8)
     x[99] = 255
-    sheet = rt.data((x, ["é", "猫"] * 50)).show(4, tmp_path / "sheet.png")
+    sheet = rt.data((x, ["é", "猫"] * 50)).show(4, tmp_path / "sheet.png").picture
     pixels = np.asarray(sheet)
     assert (pixels[8 + 96 + 14 + 8 + 40, 8 + 96 + 8 + 40] == 255).all()
     assert (pixels[8 + 40, 8 + 40] == 0).all()
@@ -286,16 +286,16 @@ def test_a_sheet_is_spread_over_the_set_and_saved(tmp_path):
 def test_files_are_shown_and_what_is_no_picture_is_refused(tmp_path):
     path = tmp_path / "a.png"
     Image.new("L", (300, 100), 9).save(path)
-    assert np.asarray(rt.data(([str(path)], ["a"])).show())[8 + 48, 8 + 48].tolist() == [9, 9, 9]
+    assert np.asarray(rt.data(([str(path)], ["a"])).show().picture)[8 + 48, 8 + 48].tolist() == [9, 9, 9]
     path.write_bytes(b"")
     with pytest.raises(rt.DataError, match="A picture cannot be shown"):
         rt.data(([path], ["a"])).show()
     with pytest.raises(rt.DataError, match="no pictures to show"):
-        numbered(3).show()
+        _ = numbered(3).show().picture
     with pytest.raises(rt.DataError, match="nothing to show"):
         numbered(3).take(0).show()
 
 
 def test_truth_values_are_black_and_white():
-    sheet = rt.data({"input": np.ones((1, 4, 4), bool)}).show()
+    sheet = rt.data({"input": np.ones((1, 4, 4), bool)}).show().picture
     assert np.asarray(sheet)[50, 50].tolist() == [255, 255, 255]

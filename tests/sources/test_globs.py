@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import retia as rt
+from retia.codecs.sounds import wav
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 
@@ -105,7 +106,7 @@ def test_missing_files_of_a_table_are_told_or_skipped(labelled):
 def test_class_folders_of_sounds_are_a_set(tmp_path):
     for name in ("yes/2.wav", "yes/10.wav", "no/1.flac", "no/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"RIFF")
+        (tmp_path / name).write_bytes(wav(np.zeros(4), 8000))
     data = rt.data(tmp_path)
     assert paths(data, tmp_path) == ["no/1.flac", "yes/2.wav", "yes/10.wav"]
     assert data.columns["input"].kind() == "sound file"

@@ -263,7 +263,8 @@ def _by_soundfile(data: bytes, name: str) -> Sound:
             kind = "int16" if file.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
             samples, rate = file.read(dtype=kind, always_2d=True), file.samplerate
     except failed as error:
-        raise CodecError(f"{name} is not a sound that can be read: {error}.", path=name) from error
+        why = str(error.error_string).rstrip(".")
+        raise CodecError(f"{name} is not a sound that can be read: {why}.", path=name) from error
     if len(samples) < announced:
         raise _cut_off(name, "samples", announced, len(samples))
     return Sound(samples if kind == "int16" else _of_real(samples, name), rate)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from retia._late import numpy as np
 from retia.errors import DataError
+from retia.sources.media import kind_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -266,7 +267,7 @@ def column(name: str, given: Any) -> Column:
     Args:
         name: as errors call it.
         given: a NumPy array, a tensor, anything with ``__array__`` or DLPack, a list or other sequence.
-            Lists of numbers become one array where they can; ``pathlib.Path``s are picture files.
+            Lists of numbers become one array where they can; ``pathlib.Path``s are files.
     Raises:
         DataError: it holds no rows.
     """
@@ -285,7 +286,8 @@ def column(name: str, given: Any) -> Column:
         array = _regular(things)
     if array is None:
         if things and all(isinstance(thing, Path) for thing in things):
-            return FileColumn(Path(), [str(thing) for thing in things])
+            names = [str(thing) for thing in things]
+            return FileColumn(Path(), names, kind_of(names))
         return ListColumn(things)
     if array.ndim == 0:
         raise DataError(f"{name!r} is a single number, which has no rows.", path=name, got=given)

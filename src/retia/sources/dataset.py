@@ -20,7 +20,7 @@ from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError, RowError, did_you_mean
 from retia.nets import Codec, Net
 from retia.shapes import Extent
-from retia.sources import description, inspection, pictures, selection, splitting, verbs
+from retia.sources import description, inspection, selection, showing, splitting, verbs
 from retia.sources.columns import Column, Label, LateColumn, Rows
 from retia.sources.feeds import columns, numbers
 from retia.sources.natural import sort_labels
@@ -29,9 +29,8 @@ from retia.sources.packed import Packer
 from retia.sources.ragged import Ragged
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from retia.sources.description import Description
+    from retia.sources.showing import Sheet
 
 PAIR = {"input", "output"}
 EVERY: Any = "every row"
@@ -135,7 +134,7 @@ class Data:
         """
         if by is None:
             return {name: column.things(self.rows) for name, column in self.columns.items()}
-        codecs = _codecs(by) if isinstance(by, Net) else by
+        codecs = _codecs(by)
         packers = {name: _encoder(codecs.get(name)) for name in self.columns}
         packed = columns(self, packers)
         return {name: each.rows() if isinstance(each, Ragged) else each for name, each in packed.items()}
@@ -172,21 +171,42 @@ class Data:
         counts = Counter(found)
         return {label: counts[label] for label in sort_labels(counts)}
 
-    def show(self, n: int = 25, path: str | os.PathLike[str] | None = None) -> Image:
-        """A contact sheet: pictures with their labels, evenly spread over the set.
+    def show(
+        self,
+        n: int = 25,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        by: Net | Mapping[str, Codec] | None = None,
+    ) -> Sheet:
+        """Some of the examples to look at, evenly spread over the set.
+
+        Pictures stand with their labels below, with the masks and boxes that belong to them over them;
+        sounds as curves. What cannot be drawn is a table.
 
         Args:
             n: how many at most, at least 1.
-            path: where to save it as well.
+            path: where to save the contact sheet as well (.png, .jpg).
+            by: a net, or codecs by column: pictures then stand as the net sees them, and boxes and masks are
+                read as it reads them.
         Returns:
-            The sheet as a Pillow picture.
+            A ``Sheet``: printed it is a table, in a notebook a picture or a table; ``.picture`` is Pillow's.
         Raises:
-            DataError: the set is empty or has no pictures.
+            DataError: the set is empty, a picture cannot be read, or nothing can be drawn for ``path``.
+        Example:
+            >>> import retia as rt
+            >>> rt.data("iris", input=["petal_length", "petal_width"], output="species").show(3)
+            iris: 3 of 150 examples
+              input     output
+              1.4  0.2  setosa
+              4.3  1.3  versicolor
+              5.1  1.8  virginica
         """
-        picked = (
-            np.linspace(0, len(self) - 1, min(_whole("show: n", n, 1), len(self))).round().astype(np.int64)
-        )
-        return pictures.sheet(self._with(self._numbers(picked)), path)
+        some = np.linspace(0, len(self) - 1, min(_whole("show: n", n, 1), len(self))).round()
+        chosen = self._with(self._numbers(some.astype(np.int64)))
+        sheet = showing.show(chosen, _codecs(by), len(self))
+        if path is not None:
+            sheet.picture.save(path)
+        return sheet
 
     def describe(self) -> Description:
         """A table with a row for each column: type, missing things, range, counts, sizes of pictures.
@@ -360,14 +380,14 @@ class Data:
         return selection.select(self, input, output)
 
     def check(self, *, on_error: str = "raise") -> Data:
-        """Open every picture file once, on several threads.
+        """Open every file once, pictures and sounds whole, on several threads.
 
         Args:
             on_error: ``"raise"`` an error that names all unreadable files, or ``"skip"`` them with a warning.
         Returns:
             The set, its parts too, without the unreadable ones.
         Raises:
-            DataError: pictures cannot be read, or nothing is left.
+            DataError: files cannot be read, or nothing is left.
         """
         return inspection.check(self, on_error)
 
@@ -463,8 +483,10 @@ def _common_length(columns: Mapping[str, Column]) -> int:
     return length
 
 
-def _codecs(net: Net) -> dict[str, Codec]:
-    ports = {**net.inputs, **net.outputs}
+def _codecs(by: Net | Mapping[str, Codec] | None) -> Mapping[str, Codec]:
+    if not isinstance(by, Net):
+        return by or {}
+    ports = {**by.inputs, **by.outputs}
     return {name: port.codec for name, port in ports.items() if port.codec is not None}
 
 

@@ -16,8 +16,9 @@ from retia.sources.archives import is_archive
 from retia.sources.columns import Column, ListColumn, column
 from retia.sources.dataset import Data
 from retia.sources.lines import Faults
+from retia.sources.media import kind_of
 from retia.sources.natural import natural
-from retia.sources.trees import Folder, Packed, Tree, kind_of
+from retia.sources.trees import Folder, Packed, Tree
 
 MAGIC = re.compile(r"[*?{]")
 FIELD = re.compile(r"\{([A-Za-z_]\w*)(:int)?\}")

@@ -1,4 +1,4 @@
-"""Looking over a set of examples: its table, unreadable pictures, numbers that are not finite."""
+"""Looking over a set of examples: its table, unreadable files, numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError, RetiaWarning
-from retia.sources import pictures
+from retia.sources import media, selection
 from retia.sources.archives import MemberColumn
 from retia.sources.columns import Arrays, FileColumn
 from retia.sources.natural import sort_labels
@@ -54,28 +54,40 @@ def _tell(counts: Mapping[Label, int]) -> str:
 
 
 def check(data: Data, on_error: str) -> Data:
-    """The set, its parts too, without its unreadable pictures; see ``Data.check``."""
+    """The set, its parts too, without its unreadable files; see ``Data.check``."""
     if on_error not in ("raise", "skip"):
         raise ArgumentError(f"on_error is 'raise' or 'skip'; got {on_error!r}.", got=on_error)
     if data.parts:
         parts = {name: check(part, on_error) for name, part in data.parts.items()}
         return data.of_parts(parts, name=data.name, about=data.about)
     bad: dict[int, str] = {}
-    for column in data.columns.values():
-        if isinstance(column, FileColumn | MemberColumn) and column.kind().startswith("picture"):
-            bad |= pictures.unreadable(column.things(data.rows))
+    names: list[str] = []
+    kinds: set[str] = set()
+    for column in _files(data):
+        files = column.things(data.rows)
+        found = {place: told for place, told in media.unreadable(files).items() if place not in bad}
+        bad |= found
+        names += [media.listed(files, found)] if found else []
+        kinds |= {column.kind().partition(" ")[0]} if found else set()
     if not bad:
         return data
-    what = f"{len(bad):,} of {len(data):,} unreadable pictures: {pictures.listed(bad)}"
+    what = f"{kinds.pop()}s" if kinds in ({"picture"}, {"sound"}) else "files"
+    told = f"{len(bad):,} of {len(data):,} unreadable {what}: {', '.join(names)}"
     if on_error == "raise" or len(bad) == len(data):
         raise DataError(
-            f"There are {what}",
+            f"There are {told}",
             because=[*bad.values()][:10],
             fix='rt.data(folder, on_error="skip") leaves them out' if len(bad) < len(data) else None,
             got=sorted(bad),
         )
-    warnings.warn(f"skipped {what}", RetiaWarning, stacklevel=3)
+    warnings.warn(f"skipped {told}", RetiaWarning, stacklevel=3)
     return data[[n for n in range(len(data)) if n not in bad]]  # type: ignore[no-any-return]
+
+
+def _files(data: Data) -> list[FileColumn | MemberColumn]:
+    """The columns of files, those in rows too."""
+    every = [*selection.spread(data.columns).values()]
+    return [column for column in every if isinstance(column, FileColumn | MemberColumn)]
 
 
 CHUNK = 4096

@@ -33,6 +33,8 @@ def read_jsonlines(path: Path, how: TableFormat, on_error: str) -> Data:
             _read(text, line, rows, faults)
     total = len(rows) + len(faults.lines)
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    if total == len(faults.lines):
+        faults.settle(total, "mend the file")
     if not total or not names:
         raise DataError(f"{path} has no {'names in its objects' if total else 'rows'}.", path=str(path))
     for name in how.types:

@@ -14,7 +14,7 @@ from retia._late import numpy as np
 from retia._torch import torch
 from retia.errors import DataError, Error
 from retia.sources.archives import Member
-from retia.sources.pictures import unreadable
+from retia.sources.media import unreadable
 from retia.sources.ragged import Ragged
 
 if TYPE_CHECKING:

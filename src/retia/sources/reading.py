@@ -61,9 +61,9 @@ def data(
             or None for all that is not the output, as rows.
         output: which columns are the output: a name, or a list of names.
         take: of a function, how many examples; needed where it has no end.
-        on_error: what to do with rows and pictures that cannot be read: ``"raise"`` (a picture is opened when
-            it is encoded, not before), or ``"skip"``: leave them out, with one warning that counts and names
-            them.
+        on_error: what to do with rows, pictures and sounds that cannot be read and with folders of labels
+            that hold none: ``"raise"`` (a file is opened when it is encoded, not before), or ``"skip"``:
+            leave them out, with a warning that counts and names them.
         header: of a CSV file: a list of the columns' names where its first line is a row; True where it is
             a header that looks like one.
         types: of a table's columns by name, ``str``, ``int``, ``float`` or ``bool``; found out otherwise.
@@ -131,7 +131,7 @@ def _named(path: Path, text: str, how: TableFormat, on_error: str) -> Data:
     if is_glob(text):
         return read_glob(text)
     if is_archive(path) and path.exists():
-        return class_folders(Packed(path))
+        return class_folders(Packed(path), on_error)
     kind = ending(path)
     if path.exists() or kind in FILES:
         return _file(path, kind, text, how, on_error)
@@ -178,7 +178,7 @@ def _folder(root: Path, how: TableFormat, on_error: str) -> Data:
     if loose(tree) and len(beside_it) == 1:
         path = root / beside_it[0]
         return beside(tree, _file(path, ending(path), str(path), how, on_error), path, on_error)
-    return class_folders(tree)
+    return class_folders(tree, on_error)
 
 
 # What is in memory --------------------------------------------------------------------------------

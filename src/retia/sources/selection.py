@@ -57,7 +57,7 @@ def select(data: Data, given: Any, wanted: Any) -> Data:
     if data.parts:
         parts = {name: select(part, given, wanted) for name, part in data.parts.items()}
         return data.of_parts(parts, name=data.name, about=data.about)
-    known = _spread(data.columns)
+    known = spread(data.columns)
     taken = {*_names("input", given, known), *_names("output", wanted, known)}
     columns: dict[str, Column] = {}
     if given is not None:
@@ -79,13 +79,13 @@ def named_column(data: Data, name: Any, doing: str) -> Column:
     Raises:
         DataError: there is none.
     """
-    known = {**_spread(data.columns), **data.columns}
+    known = {**spread(data.columns), **data.columns}
     if name not in known:
         raise _unknown(doing, name, known)
     return known[name]
 
 
-def _spread(columns: Mapping[str, Column]) -> dict[str, Column]:
+def spread(columns: Mapping[str, Column]) -> dict[str, Column]:
     """All columns by name, those in rows too."""
     found: dict[str, Column] = {}
     for name, column in columns.items():

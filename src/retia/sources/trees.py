@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 
-from retia.errors import DataError
+from retia.errors import DataError, RetiaWarning
 from retia.sources.archives import Archive, MemberColumn
 from retia.sources.columns import Column, FileColumn, ListColumn
 from retia.sources.dataset import Data
+from retia.sources.media import KINDS, PICTURES, SOUNDS
 from retia.sources.natural import natural
-from retia.sources.pictures import SUFFIXES
-
-SOUNDS = frozenset({".aif", ".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav"})
-"""Endings of the files that count as sounds."""
 
 FOLDERS = {
     "train": "train", "training": "train", "validation": "validation", "val": "validation",
@@ -109,12 +107,12 @@ class Packed(Tree):
         return MemberColumn(self.archive, (self.base + file for file in files), kind)
 
 
-def class_folders(tree: Tree) -> Data:
+def class_folders(tree: Tree, on_error: str) -> Data:
     """The set of a tree with a folder for each label, or with such folders in its parts; see ``rt.data``."""
     inside = tree.folders()
     parts = [name for name in inside if name in FOLDERS and tree.folders(name)]
     if not parts:
-        return _classes(tree, "", inside)
+        return _classes(tree, "", inside, on_error)
     found = {FOLDERS[name]: name for name in parts}
     strange = [name for name in inside if name not in parts]
     if strange or len(found) < len(parts) or "train" not in found:
@@ -124,7 +122,7 @@ def class_folders(tree: Tree) -> Data:
             path=tree.name,
             got=inside,
         )
-    sets = {part: _classes(tree, name, tree.folders(name)) for part, name in found.items()}
+    sets = {part: _classes(tree, name, tree.folders(name), on_error) for part, name in found.items()}
     return Data.of_parts(
         {name: sets[name] for name in ("train", "validation", "test") if name in sets}, name=tree.title
     )
@@ -135,15 +133,7 @@ def loose(tree: Tree) -> list[str]:
     return _media([file for file in tree.files() if "/" not in file])[0]
 
 
-def kind_of(files: Iterable[str]) -> str:
-    """What files are by their endings: pictures, sounds, or files of any kind."""
-    endings = {os.path.splitext(file)[1].lower() for file in files}
-    if endings <= SUFFIXES:
-        return "picture file"
-    return "sound file" if endings <= SOUNDS else "file"
-
-
-def _classes(tree: Tree, inside: str, labels: list[str]) -> Data:
+def _classes(tree: Tree, inside: str, labels: list[str], on_error: str) -> Data:
     at = f"{tree.name}/{inside}" if inside else tree.name
     if not labels:
         found = len(_media(tree.files(inside))[0])
@@ -154,26 +144,35 @@ def _classes(tree: Tree, inside: str, labels: list[str]) -> Data:
         )
     below = {label: tree.files(f"{inside}/{label}" if inside else label) for label in labels}
     _, kind = _media([file for files in below.values() for file in files])
-    wanted = SOUNDS if kind == "sound file" else SUFFIXES
+    wanted = SOUNDS if kind == "sound file" else PICTURES
     found_in = {label: _of_kind(files, wanted) for label, files in below.items()}
     bare = [label for label, files in found_in.items() if not files]
     if bare:
-        raise DataError(
-            f"data: {len(bare)} of {len(labels)} folders in {at} have no "
-            f"{kind.partition(' ')[0]}s: {', '.join(bare[:10])}.",
-            because=[f"{kind.partition(' ')[0]}s are {', '.join(sorted(wanted))}"],
-            path=at,
-            got=bare,
-        )
+        _empty(at, bare, len(labels), kind.partition(" ")[0], on_error)
     files = [file for inside_it in found_in.values() for file in inside_it]
     words = [label for label, inside_it in found_in.items() for _ in inside_it]
     return Data({"input": tree.column(files, kind), "output": ListColumn(words)}, name=tree.title)
 
 
+def _empty(at: str, bare: list[str], labels: int, what: str, on_error: str) -> None:
+    """Tell of folders without files: an error, or a warning where they are to be skipped."""
+    told = f"{len(bare)} of {labels} folders in {at}"
+    names = f"{', '.join(bare[:10])}{', ...' if len(bare) > 10 else ''}"
+    if on_error == "skip" and len(bare) < labels:
+        warnings.warn(f"skipped {told} without {what}s: {names}", RetiaWarning, stacklevel=6)
+        return
+    raise DataError(
+        f"data: {told} have no {what}s: {names}.",
+        because=[f"{what}s are {', '.join(sorted(KINDS[f'{what} file']))}"],
+        path=at,
+        got=bare,
+    )
+
+
 def _media(files: Iterable[str]) -> tuple[list[str], str]:
     """The pictures among files, or the sounds where there are no pictures; and what they are."""
     files = list(files)
-    pictures = _of_kind(files, SUFFIXES)
+    pictures = _of_kind(files, PICTURES)
     sounds = _of_kind(files, SOUNDS) if not pictures else []
     return (sounds, "sound file") if sounds else (pictures, "picture file")
 
