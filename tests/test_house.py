@@ -38,8 +38,8 @@ def test_every_module_says_what_it_is() -> None:
 FACE = """
 Adadelta Adagrad Adam AdamW Adamax ArgumentError Array ArraysError Audio Between BinaryCrossEntropy
 BinaryFocal Boolean BooleanColumn Boxes Bytes CSV CTC CategoryColumn Chain Characters Classes Codec CodecError
-Contrastive CosineDecay CrossEntropy CrossValidation CutMix Data DataError DateColumn EarlyStopping Error
-ExponentialDecay Focal FormatError Graph Hinge Huber Image Initial Input JSONLines KL LBFGS Layer
+Contrastive CosineDecay CrossEntropy CrossValidation CutMix Data DataError DateColumn Detection EarlyStopping
+Error ExponentialDecay Focal FormatError Graph Hinge Huber Image Initial Input JSONLines KL LBFGS Layer
 LearningCurve Lion MAE MSE Mask Metric Milestones MissingExtraError MixUp NAdam Net NotYetError NumberColumn
 OnPlateau OneCycle Ordinal Poisson PolynomialDecay Port RAdam RMSprop RateTest RetiaWarning SGD Scalar
 ShapeError Shared SignSGD Steady StepDecay Steps StructureError Subwords Sweep Table Tags Target Tensor

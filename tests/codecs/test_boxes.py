@@ -266,66 +266,6 @@ def test_settings_that_cannot_be_are_refused(how, text):
     assert text in str(caught.value)
 
 
-# Training -----------------------------------------------------------------------------------------
-
-
-def loss_by_loops(output, target):
-    """The formulas of the paper in float64, cell by cell."""
-    total = 0.0
-    labels, rows, columns = target.shape[0] - 4, *target.shape[1:]
-    middles = [(y, x) for y in range(rows) for x in range(columns) if (target[:labels, y, x] == 1).any()]
-    for c, y, x in itertools.product(range(labels), range(rows), range(columns)):
-        p, t = output[c, y, x], target[c, y, x]
-        total -= (1 - p) ** 2 * np.log(p) if t == 1 else (1 - t) ** 4 * p**2 * np.log(1 - p)
-    for y, x in middles:
-        gap = np.abs(output[-4:, y, x] - target[-4:, y, x])
-        total += gap[0] + gap[1] + 0.1 * (gap[2] * columns + gap[3] * rows)
-    return total / max(len(middles), 1)
-
-
-def test_the_detection_loss_is_its_formula():
-    codec = rt.Boxes(PETS, grid=(5, 7))
-    things = [
-        {"boxes": boxes_in((50, 70), n, n) / (70, 50, 70, 50), "labels": (PETS * 2)[:n]}
-        if n
-        else {"boxes": [], "labels": []}
-        for n in (0, 1, 4)
-    ]
-    targets = codec.pack(things)
-    outputs = torch.rand(3, 7, 5, 7, generator=torch.Generator().manual_seed(0)) * 0.98 + 0.01
-    found = codec.detection_loss(outputs, targets)
-    wanted = [loss_by_loops(o, t) for o, t in zip(outputs.double().numpy(), targets.numpy(), strict=True)]
-    assert np.allclose(found, wanted, rtol=1e-5)
-    assert float(codec.detection_loss(targets, targets)[0]) < 1e-6
-
-
-def test_a_small_detector_finds_boxes():
-    random = np.random.default_rng(0)
-    pictures, things = np.zeros((160, 32, 32), np.uint8), []
-    for picture in pictures:
-        x, y = random.integers(0, 24, 2)
-        picture[y : y + 8, x : x + 8] = 255
-        things.append({"boxes": np.array([[x, y, x + 8, y + 8]]) / 32, "labels": ["square"]})
-    codec = rt.Boxes(["square"])
-    net = rt.Chain(
-        rt.Conv2d(8, 3, stride=2, padding=1), rt.ReLU(), rt.Conv2d(16, 3, stride=2, padding=1), rt.ReLU(),
-        rt.Conv2d(16, 3, padding=1), rt.ReLU(), rt.Conv2d(5, 1), rt.Sigmoid(),
-        input=rt.Image(32, 32, color="gray"), output=codec,
-    )  # fmt: skip
-    run = rt.train(
-        net, {"input": list(pictures), "output": things}, loss=codec.detection_loss, epochs=15,
-        batch_size=16, optimizer=rt.Adam(0.01), validation=0,
-    )  # fmt: skip
-    assert run.net.outputs["output"].codec.grid == (8, 8)
-    assert run.history[-1]["loss"] < run.history[0]["loss"] / 3
-    found = run.net(list(pictures))
-    hits = [
-        len(f["boxes"]) > 0 and overlaps(f["boxes"][:1], np.array(t["boxes"]))[0, 0] > 0.5
-        for f, t in zip(found, things, strict=True)
-    ]
-    assert np.mean(hits) > 0.9
-
-
 def test_boxes_of_real_pictures_come_back(full):
     archive = DATA / "coco128" / "coco128_416px.zip"
     if not archive.exists():

@@ -335,7 +335,7 @@ def test_only_the_metrics_asked_for_are_told():
     assert m.recall > 0
     with pytest.raises(rt.ArgumentError, match="metrics: there is none called 'f2'"):
         of_classes(scores, labels, metrics=["f2"])
-    with pytest.raises(rt.ArgumentError, match="metrics: mae is of numbers, but output is classes"):
+    with pytest.raises(rt.ArgumentError, match="metrics: mae is of numbers or ordered classes, but"):
         of_classes(scores, labels, metrics="mae")
 
 

@@ -224,7 +224,7 @@ def test_losses_of_numbers_are_pytorchs_to_the_bit(loss, reference, dtype):
 
 # All ----------------------------------------------------------------------------------------------
 
-DENSE = [name for name in losses.LOSSES if name not in ("contrastive", "triplet", "ctc")]
+DENSE = [name for name in losses.LOSSES if name not in ("contrastive", "triplet", "ctc", "detection")]
 CLASSED = ("cross-entropy", "focal")
 
 
@@ -264,7 +264,8 @@ SETTLED = [
     rt.CrossEntropy(weights=[1, 2.5], smoothing=0.1), rt.CrossEntropy(weights={"cat": 2, "dog": 0.5}),
     rt.Focal(1.5), rt.BinaryCrossEntropy(weight_of_true=3), rt.BinaryFocal(1, weight_of_true=[1, 2]),
     rt.MSE(), rt.Huber(0.5), rt.Hinge(2, squared=True), rt.Poisson(log=False),
-    rt.Triplet(0.2, mining="hard"), rt.CTC(blank=3),
+    rt.Triplet(0.2, mining="hard"), rt.CTC(blank=3), rt.Detection(size=0.5), rt.CrossEntropy(ignore="void"),
+    rt.Focal(ignore=255),
 ]  # fmt: skip
 
 
@@ -354,8 +355,8 @@ def test_a_misspelt_loss_is_an_error_that_helps():
     assert str(caught.value) == (
         "loss: there is none called 'cros-entropy'. Did you mean 'cross-entropy'?\n"
         "  fix   one of 'cross-entropy', 'binary-cross-entropy', 'focal', 'binary-focal', 'mse', 'mae', "
-        "'huber', 'hinge', 'poisson', 'kl', 'contrastive', 'triplet', 'ctc', or a function of outputs and "
-        "targets"
+        "'huber', 'hinge', 'poisson', 'kl', 'contrastive', 'triplet', 'ctc', 'detection', or a function of "
+        "outputs and targets"
     )
 
 

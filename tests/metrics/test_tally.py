@@ -175,7 +175,7 @@ def test_several_outputs_have_metrics_of_their_own():
     assert names([]) == ["same_accuracy", "other_accuracy"]
     assert names(["mae", "other.f1"]) == ["same_accuracy", "other_accuracy", "mae", "other_f1"]
     assert names(["acc", "accuracy"]) == ["same_accuracy", "other_accuracy"]
-    with pytest.raises(rt.ArgumentError, match="mae is of numbers, but twice is numbers, same is classes"):
+    with pytest.raises(rt.ArgumentError, match="mae is of numbers or ordered classes, but twice is numbers, same is classes"):
         read_metrics(net, lower, ["same.mae"])
     both = read_metrics(net, lower, [rt.Metric(lambda y, t: y["same"][:, 0] + t["same"], name="sum")])[-1]
     x, labels = torch.rand(4, 3), torch.tensor([0, 1, 2, 0])
@@ -200,7 +200,7 @@ def test_what_is_no_metric_is_refused_before_anything_is_computed():
     )
     assert refused("output.f2").startswith("metrics: there is none called 'f2'.")
     assert refused(["mae"]).startswith(
-        "metrics: mae is of numbers, but output is classes.\n  fix   one of accuracy,"
+        "metrics: mae is of numbers or ordered classes, but output is classes.\n  fix   one of accuracy,"
     )
     assert refused(3) == "metrics is a list of names and functions; got 3."
     assert refused([3]).startswith(

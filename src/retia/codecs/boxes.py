@@ -54,6 +54,7 @@ class Boxes(Codec):
     Answers: ``"decision"``; ``("above", score)``: with another least score; ``"candidates"``: the ``most``
         best peaks, whatever their score and overlap.
     Shape:  (n + 4, rows, columns), or (most, n + 4) for ``form="list"``; see ``retia.codecs.boxes``
+    Loss:   of a grid ``rt.Detection()``, of a list the squared error
     Args:
         labels: of boxes, in the order of their maps.
         most: boxes that are decoded; of a list, also those that are encoded.
@@ -135,7 +136,28 @@ class Boxes(Codec):
             return False
         raise _no_boxes(thing, "Boxes")
 
+    def loss(self) -> str:
+        return "mse" if self.form == "list" else "detection"
+
     # Encoding -------------------------------------------------------------------------------------
+
+    def seen(self, thing: Any) -> dict[str, Any]:
+        """What of an example's boxes is in what the net sees, as decoded boxes are; each with the score 1.
+
+        Raises:
+            CodecError: as encoding does.
+        Example:
+            >>> import retia as rt
+            >>> boxes = rt.Boxes(["cat"], size=(10, 10), fit="crop")
+            >>> boxes.seen({"boxes": [[0, 0, 0.5, 1]], "labels": ["cat"], "size": (10, 20)})["boxes"]
+            array([[0. , 0. , 0.5, 1. ]])
+        """
+        numbers, boxes = self._read(thing, "Boxes")
+        return self._told(numbers, to_corners(boxes, "center"), np.ones(len(boxes)))
+
+    def corners_of(self, boxes: Any) -> NDArray[Any]:
+        """Boxes as they are decoded, as left, top, right and bottom."""
+        return to_corners(np.asarray(boxes, np.float64).reshape(-1, 4), self.corners)
 
     def pack(self, things: Sequence[Any]) -> Tensor:
         if is_array(things):
@@ -261,6 +283,8 @@ class Boxes(Codec):
         word, about = self.asked(reading)
         if not self.is_fitted() and batch.dim() == 4:
             return self.with_shape(tuple(batch.shape[1:])).unpack(batch, reading)
+        if reading.ending is None and self.form == "grid":
+            batch = batch.sigmoid()
         array = scores_of("Boxes", batch, self.shape)  # type: ignore[arg-type]
         least = about if word == "above" else 0.0 if word == "candidates" else self.score
         if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
@@ -275,12 +299,16 @@ class Boxes(Codec):
         if thinned:
             kept = suppress(corners, scores[best], numbers[best], self.overlap)
             best, corners = best[kept], corners[kept]
+        return self._told(numbers[best], corners, scores[best])
+
+    def _told(self, numbers: NDArray[Any], corners: NDArray[Any], scores: NDArray[Any]) -> dict[str, Any]:
+        """Boxes in the codec's form and units, from their corners by what the net sees."""
         if self.units == "pixels" and self.size is not None:
             corners = corners * (self.size[1], self.size[0], self.size[1], self.size[0])
         return {
             "boxes": from_corners(corners, self.corners),
-            "labels": [self.labels[i] for i in numbers[best]],
-            "scores": scores[best],
+            "labels": [self.labels[i] for i in numbers],
+            "scores": scores,
         }
 
     def _rows(self, array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -298,30 +326,6 @@ class Boxes(Codec):
         x, y, width, height = array[-4:, row, column]
         boxes = np.stack([(column + x) / columns, (row + y) / rows, width, height], axis=1)
         return numbers, maps[numbers, row, column], boxes
-
-    # Training -------------------------------------------------------------------------------------
-
-    def detection_loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """What a net on a grid is trained by: ``rt.train(net, data, loss=boxes.detection_loss)``.
-
-        A focal cross-entropy of the maps, in which cells near a middle count less, and, in the cells of
-        middles, the absolute errors of place (in cells) and of size (in cells, a tenth); all by the number
-        of boxes. The net's numbers are 0..1.
-
-        Shape:  (batch, n + 4, rows, columns) twice -> (batch)
-        Source: Zhou, Wang, Krähenbühl 2019, Objects as Points, equations 1 to 4.
-        """
-        rows, columns = target.shape[2:]
-        chance, truth = output[:, :-4].clamp(1e-4, 1 - 1e-4), target[:, :-4]
-        middle = (truth == 1).to(output.dtype)
-        near = (1 - chance) ** 2 * chance.log() * middle
-        far = (1 - truth) ** 4 * chance**2 * (1 - chance).log() * (1 - middle)
-        there = middle.amax(1)
-        error = (output[:, -4:] - target[:, -4:]).abs() * there.unsqueeze(1)
-        placed = error[:, :2].sum((1, 2, 3))
-        sized = 0.1 * (error[:, 2] * columns + error[:, 3] * rows).sum((1, 2))
-        boxes = there.sum((1, 2)).clamp_min(1)
-        return (placed + sized - near.sum((1, 2, 3)) - far.sum((1, 2, 3))) / boxes
 
 
 SLACK = 0.01

@@ -56,6 +56,8 @@ class Mask(Codec):
         levels: of each label: the number of its pixels, or a range of them (``range(1, 256)``, or the pair
             (first, last)); a list, or a dict by label. 0, 1, 2, ... when left out.
         other: the label of pixels of any other colour or level; refused when left out. Also that of bars.
+        ignore: the label of pixels that count nothing, in the loss and in every metric, such as borders that
+            nobody can say more of.
         fit: as in ``Image``; ``"pad"`` adds bars of the label ``other``, else of the first one.
         resize: as in ``Image``.
         crop: as in ``Image``.
@@ -83,6 +85,7 @@ class Mask(Codec):
     colors: tuple[tuple[int, int, int], ...] | None = setting(default=None)
     levels: tuple[Any, ...] | None = setting(default=None)
     other: Label | None = setting(default=None)
+    ignore: Label | None = setting(default=None)
     fit_: str = setting(choice(*FITS), default="stretch", alias="fit")
     resize: int | None = setting(whole(1, 65535, optional=True), default=None)
     crop: str | None = setting(choice(*CROPS), default=None)
@@ -101,8 +104,9 @@ class Mask(Codec):
         object.__setattr__(self, "levels", read_levels(self.labels, self.levels))
         if self.colors is not None and self.levels is not None:
             raise ArgumentError("Mask: pixels are colours or levels, not both.", fix="give one of them")
-        if self.other is not None:
-            object.__setattr__(self, "other", self.labels[self._number(self.other)])
+        for name in ("other", "ignore"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, self.labels[self._number(getattr(self, name))])
 
     @property
     def shape(self) -> Shape | None:

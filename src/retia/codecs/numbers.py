@@ -208,7 +208,7 @@ class Scalar(Numbers):
     """One number for each example; decoded to a float.
 
     Standardised, the net computes with ``(number - mean) / deviation`` and its answers are multiplied out
-    again. Losses and errors that are measured are those of the standardised numbers.
+    again. The loss is that of the standardised numbers; errors are measured in the numbers' own unit.
 
     Shape:  (), at an output also (1)
     Args:

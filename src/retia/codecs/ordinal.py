@@ -29,7 +29,7 @@ class Ordinal(Codec):
     than one by one. At an output each place has a probability of its own, that the class lies above it (after
     Sigmoid; else the net gives logits); these may not rise from one place to the next, so each is taken as
     the least so far. The decision is the median: the first class that is at least as likely to be reached as
-    to be passed. Accuracy is counted place by place.
+    to be passed. Accuracy and what goes with it are of decisions; ``mae`` is how many classes these are off.
 
     Answers: ``"decision"``, ``top=k``, ``"probabilities"``, ``("probability", label)``, ``"entropy"`` (nats),
         ``"sample"`` (with a temperature), ``"place"`` (the expected place, 0..K-1).

@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from retia._torch import torch
+from retia.codecs.labels import Label
 from retia.engine.rules import NOBODY
 from retia.errors import ArgumentError
 from retia.metrics.loss import (
@@ -18,6 +19,7 @@ from retia.metrics.loss import (
     is_numbers,
     logs_of,
     loss,
+    read_ignore,
     read_weight,
     read_weights,
     row,
@@ -42,6 +44,8 @@ class CrossEntropy(Loss):
     Args:
         weights: at least 0, one for each class in their order, or a dict by label (1 where it says nothing).
         smoothing: 0..1, the share of a target that is spread evenly over all classes.
+        ignore: a label, or without labels a class number (also one beyond the classes, such as 255): what has
+            it counts nothing, in the loss and in all metrics.
     Source: Szegedy et al. 2016 for the smoothing.
     Example:
         >>> p = torch.tensor([[0.01, 0.03, 0.0, 0.04, 0.03, 0.05, 0.8, 0.02, 0.01, 0.01]])
@@ -59,6 +63,7 @@ class CrossEntropy(Loss):
     _: KW_ONLY
     weights: Any = setting(read_weights, default=None)
     smoothing: float = setting(_SHARE, default=0.0)
+    ignore: Label | None = setting(read_ignore, default=None)
 
     def settled(self, labels: Sequence[Any] | None, classes: int | None) -> Self:
         """With weights in the order of the classes."""
@@ -99,6 +104,7 @@ class Focal(Loss):
     Args:
         gamma: at least 0.
         weights: at least 0, one for each class in their order, or a dict by label (1 where it says nothing).
+        ignore: as in ``rt.CrossEntropy``.
     Source: Lin et al. 2017.
     Example:
         >>> p = torch.tensor([[0.5, 0.5], [0.1, 0.9]])
@@ -114,6 +120,7 @@ class Focal(Loss):
     gamma: float = setting(real(0), default=2.0)
     _: KW_ONLY
     weights: Any = setting(read_weights, default=None)
+    ignore: Label | None = setting(read_ignore, default=None)
 
     def settled(self, labels: Sequence[Any] | None, classes: int | None) -> Self:
         """With weights in the order of the classes."""

@@ -166,9 +166,21 @@ def number_of(labels: tuple[Any, ...], label: Any) -> int:
     raise UnknownNameError(f"There is no label {label!r}; the labels are {shown}.{hint}", got=label)
 
 
-def confusion(labels: tuple[Any, ...], true: NDArray[Any], answered: NDArray[Any], data: Data) -> Confusion:
+def confusion(
+    labels: tuple[Any, ...],
+    true: NDArray[Any],
+    answered: NDArray[Any],
+    data: Data,
+    known: NDArray[Any] | None = None,
+) -> Confusion:
     """The matrix of class numbers, one row an example.
 
+    Args:
+        labels: of the classes.
+        true: what is meant.
+        answered: what the net answers.
+        data: the examples.
+        known: True for decisions that count; None where all do.
     Raises:
         UnknownNameError: there are too many labels for one.
     """
@@ -179,7 +191,10 @@ def confusion(labels: tuple[Any, ...], true: NDArray[Any], answered: NDArray[Any
             fix="m.per_class, m.wrong",
             got=size,
         )
+    if known is not None:  # beyond the matrix, and no cell's
+        true = np.where(known, true, size)
     pairs = true.ravel().astype(np.int64) * size + answered.ravel()
+    pairs = pairs if known is None else pairs[known.ravel()]
     counts = np.bincount(pairs, minlength=size * size).reshape(size, size)
     counts.flags.writeable = False
     return Confusion(labels, counts, (true, answered), data)

@@ -20,19 +20,21 @@ AVERAGES = ("macro", "micro", "weighted")
 
 @dataclass(frozen=True)
 class Rates:
-    """Precision, recall and F1, of one class or averaged over the classes.
+    """Precision, recall, F1 and IoU, of one class or averaged over the classes.
 
     Attributes:
         precision: share of those answered so that are; 0 where none was answered so.
         recall: share of those that are so that were answered so; 0 where none is.
         f1: harmonic mean of the two.
         examples: how many are so.
+        iou: those that are so and were answered so, by those that either holds for (the Jaccard index).
     """
 
     precision: float
     recall: float
     f1: float
     examples: int
+    iou: float
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,16 @@ class Counted:
         """Of each class."""
         return shares(2 * self.right, self.true + self.answered)
 
+    @property
+    def iou(self) -> NDArray[Any]:
+        """Of each class."""
+        return shares(self.right, self.true + self.answered - self.right)
+
     def of(self, number: int) -> Rates:
         """The rates of one class."""
         return Rates(
             float(self.precision[number]), float(self.recall[number]), float(self.f1[number]),
-            int(self.true[number]),
+            int(self.true[number]), float(self.iou[number]),
         )  # fmt: skip
 
     def averaged(self, how: str) -> Rates:
@@ -93,15 +100,22 @@ class Counted:
             )
         examples = int(self.true.sum())
         if how == "micro":
-            return Rates(self.accuracy, self.accuracy, self.accuracy, examples)
+            right, every = float(self.right.sum()), float((self.true + self.answered).sum())
+            return Rates(self.accuracy, self.accuracy, self.accuracy, examples, right / (every - right))
         weights = self.true if how == "weighted" else (self.true + self.answered > 0)
-        means = [float(np.average(each, weights=weights)) for each in (self.precision, self.recall, self.f1)]
-        return Rates(means[0], means[1], means[2], examples)
+        rates = (self.precision, self.recall, self.f1, self.iou)
+        precision, recall, f1, iou = (float(np.average(each, weights=weights)) for each in rates)
+        return Rates(precision, recall, f1, examples, iou)
 
     @property
     def balanced_accuracy(self) -> float:
         """Mean recall of the classes that occur."""
         return float(self.recall[self.true > 0].mean())
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean IoU of the classes that are meant or answered."""
+        return float(self.iou[self.true + self.answered > 0].mean())
 
     @property
     def cohen_kappa(self) -> float:

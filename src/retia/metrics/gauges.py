@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from retia._late import numpy as np
 from retia._torch import torch
+from retia.engine.walk import mask_of
 from retia.errors import ArgumentError, TrainingError
 from retia.metrics.calibration import BINS, binned
 from retia.metrics.examples import Batch
@@ -20,10 +21,11 @@ from retia.metrics.formulas import Counted
 from retia.metrics.kept import brier_of
 from retia.metrics.names import HIGHER, LOWER
 from retia.metrics.objective import Objective
-from retia.metrics.scores import BOOLEAN, CLASSES, decider, ranks, wide
+from retia.metrics.scores import BOOLEAN, decider, scale_of, wide
 from retia.metrics.terms import Term
 from retia.nets.net import Net
 from retia.nets.wiring import Value
+from retia.shapes import Extent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +34,9 @@ Values: TypeAlias = "Mapping[Value, Tensor]"
 Sums: TypeAlias = "dict[str, Tensor]"
 Finish: TypeAlias = "Callable[[Mapping[str, Any], int], float]"
 """From sums as NumPy arrays, and how many positions or examples they are of, to a figure."""
+
+COUNTED = "counted"
+"""The sum of how many positions there were, where not all of a batch count."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,8 @@ class Gauge:
 class OfOutput(Adder):
     """The interface of sums of one output that decides, or of numbers.
 
+    Where not all positions count (padding, or a class that is ignored), how many do is the sum ``COUNTED``.
+
     Args:
         net: whose output it is.
         term: of the objective, for the output.
@@ -129,18 +136,29 @@ class OfOutput(Adder):
     def __init__(self, net: Net, term: Term) -> None:
         self.term = term
         self.decider = decider(net, term)
+        self.shape = net.solution.shape(term.reads)
         self.key = f"{term.port}.{self.kind}"
 
     @abstractmethod
-    def of(self, value: Tensor, target: Tensor) -> Sums:
-        """What a batch adds, from the value that the objective reads."""
+    def of(self, value: Tensor, target: Tensor, known: Tensor | None) -> Sums:
+        """What a batch adds, from the value that the objective reads.
+
+        Args:
+            known: True where a decision counts; None where all do.
+        """
 
     def sums(self, values: Values, batch: Batch) -> Sums:
-        return self.of(values[self.term.reads].detach(), batch.targets[self.term.port])
+        value, target = values[self.term.reads].detach(), batch.targets[self.term.port]
+        mask = mask_of(self.shape, value, batch.lengths) if batch.lengths else None
+        known = self.decider.known(value, target, mask)
+        found = self.of(value, target, known)
+        return found if known is None or not self.by_position else {**found, COUNTED: known.sum()}
+
+    by_position = True
+    """Whether positions are counted, else examples."""
 
     def count(self, values: Values, batch: Batch) -> int:
-        value = values[self.term.reads]
-        return value.numel() // (value.shape[self.term.axis] if self.decider.sense == CLASSES else 1)
+        return self.decider.positions(values[self.term.reads]) if self.by_position else len(batch)
 
 
 class Hits(OfOutput):
@@ -148,8 +166,8 @@ class Hits(OfOutput):
 
     kind = "hits"
 
-    def of(self, value: Tensor, target: Tensor) -> Sums:
-        return {"right": self.decider.hits(value, target).sum()}
+    def of(self, value: Tensor, target: Tensor, known: Tensor | None) -> Sums:
+        return {"right": _and(self.decider.hits(value, target), known).sum()}
 
 
 class Tops(OfOutput):
@@ -159,9 +177,10 @@ class Tops(OfOutput):
         self.kind, self.k = f"top_{k}", k
         super().__init__(net, term)
 
-    def of(self, value: Tensor, target: Tensor) -> Sums:
+    def of(self, value: Tensor, target: Tensor, known: Tensor | None) -> Sums:
         truths = self.decider.truths(value, target)
-        return {"right": (ranks(value, truths, self.decider.axis) < self.k).sum()}
+        best = self.decider.ranks(value, truths) < self.k
+        return {"right": _and(best, known).sum()}
 
 
 class ByClass(OfOutput):
@@ -169,29 +188,38 @@ class ByClass(OfOutput):
 
     kind = "classes"
 
-    def of(self, value: Tensor, target: Tensor) -> Sums:
+    def of(self, value: Tensor, target: Tensor, known: Tensor | None) -> Sums:
         true, answered = self.decider.truths(value, target), self.decider.answers(value)
-        size = value.shape[self.decider.axis] if self.decider.sense == CLASSES else 2
         true, answered = true.flatten().long(), answered.flatten().long()
-        none = torch.zeros(size, dtype=torch.int64, device=value.device)
-        ones = torch.ones_like(true)
+        none = torch.zeros(self.decider.classes(value), dtype=torch.int64, device=value.device)
+        ones = torch.ones_like(true) if known is None else known.flatten().long()
         return {
-            "right": none.index_add(0, true, (true == answered).long()),
+            "right": none.index_add(0, true, (true == answered).long() * ones),
             "true": none.index_add(0, true, ones),
             "answered": none.index_add(0, answered, ones),
         }
+
+
+class Steps(OfOutput):
+    """How many steps the answers are off, among classes that stand in an order."""
+
+    kind = "steps"
+
+    def of(self, value: Tensor, target: Tensor, known: Tensor | None) -> Sums:
+        off = (self.decider.answers(value) - self.decider.truths(value, target)).abs()
+        return {"steps": off.sum()}
 
 
 class Sequences(OfOutput):
     """Examples that are right at every position."""
 
     kind = "sequences"
+    by_position = False
 
-    def of(self, value: Tensor, target: Tensor) -> Sums:
-        return {"right": self.decider.hits(value, target).reshape(len(value), -1).all(1).sum()}
-
-    def count(self, values: Values, batch: Batch) -> int:
-        return len(batch)
+    def of(self, value: Tensor, target: Tensor, known: Tensor | None) -> Sums:
+        hits = self.decider.hits(value, target)
+        hits = hits if known is None else hits | ~known
+        return {"right": hits.reshape(len(value), -1).all(1).sum()}
 
 
 class Chances(OfOutput):
@@ -199,7 +227,7 @@ class Chances(OfOutput):
 
     kind = "chances"
 
-    def of(self, value: Tensor, target: Tensor) -> Sums:
+    def of(self, value: Tensor, target: Tensor, known: Tensor | None) -> Sums:
         truths = self.decider.truths(value, target)
         if self.decider.sense == BOOLEAN:
             logit, true = self.decider.logit(value), truths.to(torch.bool)
@@ -208,19 +236,27 @@ class Chances(OfOutput):
             squares, came = (confidence - true.to(logit.dtype)) ** 2, true
         else:
             logs = self.decider.logs(value)
-            losses, squares = -logs.gather(-1, truths.unsqueeze(-1)), brier_of(logs, truths)
+            losses = -logs.gather(-1, truths.unsqueeze(-1)).squeeze(-1)
+            squares = brier_of(logs, truths)
             confidence, came = logs.amax(-1).exp(), self.decider.answers(value) == truths
+        if known is not None:
+            losses, squares = torch.where(known, losses, 0), torch.where(known, squares, 0)
         return {
             "losses": losses.sum(),
             "squares": squares.sum(),
-            **_bins(confidence.flatten(), came.flatten()),
+            **_bins(confidence.flatten(), came.flatten(), None if known is None else known.flatten()),
         }
 
 
-def _bins(confidence: Tensor, came: Tensor) -> Sums:
+def _and(hits: Tensor, known: Tensor | None) -> Tensor:
+    return hits if known is None else hits & known
+
+
+def _bins(confidence: Tensor, came: Tensor, known: Tensor | None) -> Sums:
     edges = torch.linspace(0, 1, BINS + 1, dtype=confidence.dtype, device=confidence.device)
     places = torch.bucketize(confidence, edges[1:-1])
     inside = places == torch.arange(BINS, device=confidence.device).unsqueeze(1)  # (bins, n)
+    inside = _and(inside, known)
     # Not added by index: on CUDA sums of real numbers would then depend on the order of the threads.
     return {
         "counts": inside.sum(1),
@@ -230,20 +266,28 @@ def _bins(confidence: Tensor, came: Tensor) -> Sums:
 
 
 class Errors(OfOutput):
-    """Errors and targets by position, in float64."""
+    """Errors and targets by position, in float64 and the data's own units; of padded ones all together."""
 
     kind = "errors"
 
-    def of(self, value: Tensor, target: Tensor) -> Sums:
+    def __init__(self, net: Net, term: Term) -> None:
+        super().__init__(net, term)
+        self.scale = scale_of(net, term)
+        self.by_position = any(isinstance(size, Extent) for size in self.shape or ())
+
+    def of(self, value: Tensor, target: Tensor, known: Tensor | None) -> Sums:
         wanted = wide(target)
         error = wide(value) - wanted
+        if self.scale is not None:  # r2 asks for no mean: shifted targets have the same spread
+            by = torch.as_tensor(self.scale.deviation, dtype=error.dtype, device=error.device)
+            error, wanted = error * by, wanted * by
+        axes: tuple[int, ...] = (0,)
+        if known is not None:
+            error, wanted, axes = torch.where(known, error, 0), torch.where(known, wanted, 0), ()
         return {
-            "absolutes": error.abs().sum(0), "squares": (error**2).sum(0), "errors": error.sum(0),
-            "targets": wanted.sum(0), "target_squares": (wanted**2).sum(0),
+            "absolutes": error.abs().sum(axes), "squares": (error**2).sum(axes), "errors": error.sum(axes),
+            "targets": wanted.sum(axes), "target_squares": (wanted**2).sum(axes),
         }  # fmt: skip
-
-    def count(self, values: Values, batch: Batch) -> int:
-        return len(batch)
 
 
 class Own(Adder):

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from retia._torch import torch
+from retia.codecs.labels import Label, read_label
 from retia.errors import ArgumentError, did_you_mean
 from retia.nets import registry
 from retia.nets.expression import Content, show
@@ -152,6 +153,33 @@ def by_class(
             got=len(found),
         )
     return found
+
+
+def read_ignore(name: str, value: Any) -> Label | None:
+    """The rule of ``ignore=``: None, a label, or a class number."""
+    label = read_label(value)
+    if label is None and value is not None:
+        raise ArgumentError(f"{name} is a label, or a class number; got {value!r}.", got=value)
+    return label
+
+
+def ignored_class(ignore: Label, labels: Sequence[Any] | None, told: str) -> int:
+    """The class number of the label that counts nothing; without labels it is the number itself.
+
+    Raises:
+        ArgumentError: there is no such label.
+    """
+    if labels is None and isinstance(ignore, int):
+        return int(ignore)
+    for number, label in enumerate(labels or ()):
+        if type(label) is type(ignore) and label == ignore:
+            return number
+    raise ArgumentError(
+        f"{told}: ignore names {ignore!r}, which is none of the {len(labels or ())} labels."
+        + did_you_mean(str(ignore), [each for each in labels or () if isinstance(each, str)]),
+        expected=labels,
+        got=ignore,
+    )
 
 
 def row(values: tuple[float, ...], like: Tensor) -> Tensor:

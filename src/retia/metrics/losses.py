@@ -8,6 +8,7 @@ from typing import Any
 from retia.errors import ArgumentError, did_you_mean
 from retia.metrics.batch_losses import Contrastive, Triplet
 from retia.metrics.class_losses import KL, BinaryCrossEntropy, BinaryFocal, CrossEntropy, Focal
+from retia.metrics.detection_loss import Detection
 from retia.metrics.loss import Loss
 from retia.metrics.number_losses import MAE, MSE, Hinge, Huber, Poisson
 from retia.metrics.sequence_losses import CTC
@@ -16,7 +17,7 @@ LOSSES: dict[str, type[Loss]] = {
     kind.name: kind
     for kind in (
         CrossEntropy, BinaryCrossEntropy, Focal, BinaryFocal, MSE, MAE, Huber, Hinge, Poisson, KL,
-        Contrastive, Triplet, CTC,
+        Contrastive, Triplet, CTC, Detection,
     )
 }  # fmt: skip
 
@@ -99,6 +100,7 @@ __all__ = [
     "CTC",
     "Contrastive",
     "CrossEntropy",
+    "Detection",
     "Focal",
     "Hinge",
     "Huber",

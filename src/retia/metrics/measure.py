@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
+from retia.codecs.boxes import Boxes
 from retia.engine.devices import program_on
 from retia.engine.intake import device_of
 from retia.engine.trace import NotFlatError
 from retia.engine.values import ValuesProgram
 from retia.engine.walk import Run, walk_values
 from retia.errors import ArgumentError, DataError
-from retia.metrics.examples import Batch, Examples, whole_targets
+from retia.metrics.examples import Batch, Examples, columns_of, things_of, whole_targets
 from retia.metrics.gauges import Gauge
 from retia.metrics.kept import Collector, Nothing
 from retia.metrics.measurement import Measurement
@@ -89,7 +90,13 @@ def measured(
     gauges = gauges_of(net, lower, metrics)
     whole = {gauge.port for gauge in gauges if gauge.adder is None}
     collectors = {
-        term.port: Collector(net, term, len(examples), every=every or term.port in whole)
+        term.port: Collector(
+            net,
+            term,
+            len(examples),
+            every=every or term.port in whole,
+            things=_boxes_of(net, examples.data, term.port),
+        )
         for term in lower.terms
     }
     means, others = Means(lower), Tally(lower, [gauge for gauge in gauges if not gauge.port])
@@ -101,7 +108,7 @@ def measured(
             means.add(values, batch)
             others.add(values, batch)
             for term in lower.terms:
-                collectors[term.port].add(values[term.reads], batch.targets.get(term.port))
+                collectors[term.port].add(values[term.reads], batch.targets.get(term.port), batch.lengths)
     asked = None if metrics is None else gauges
     parts = {
         port: Measurement(means.of(port), len(examples), examples.data, each.kept(), asked=_of(asked, port))
@@ -134,6 +141,13 @@ def _values_of(net: Net, examples: Examples, size: int) -> Callable[[Batch], Map
     except NotFlatError:
         return walked
     return lambda batch: program(batch.inputs) if len(batch) == size else walked(batch)
+
+
+def _boxes_of(net: Net, data: Data, port: str) -> Sequence[Any] | None:
+    """What the data has at an output of boxes: more than its grid can hold."""
+    if not isinstance(net.outputs[port].codec, Boxes):
+        return None
+    return things_of(data, columns_of(net, data, [port])[port])
 
 
 def _one_part(data: Data, source: Any) -> Data:

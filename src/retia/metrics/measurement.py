@@ -20,9 +20,9 @@ from retia.metrics.confusion import Confusion, confusion, number_of
 from retia.metrics.curves import Curve
 from retia.metrics.editing import edit_distances
 from retia.metrics.formulas import Rates
-from retia.metrics.kept import BooleanDecisions, ClassDecisions, Decisions, Kept, Numbers
+from retia.metrics.kept import BooleanDecisions, ClassDecisions, Decisions, Detections, Kept, Numbers
 from retia.metrics.names import FIGURES, Figure, average_of, find_figure, top_of
-from retia.metrics.scores import BOOLEAN, CLASSES, NOTHING, NUMBERS
+from retia.metrics.scores import BOOLEAN, BOXES, CLASSES, NOTHING, NUMBERS, ORDERED
 from retia.metrics.telling import table
 from retia.sources.dataset import Data
 
@@ -41,6 +41,11 @@ TOLD = {
         "log_loss", "brier", "calibration_error",
     ),
     NUMBERS: ("mse", "rmse", "mae", "r2"),
+    ORDERED: (
+        "accuracy", "mae", "error_rate", "precision", "recall", "f1", "matthews", "log_loss", "brier",
+        "calibration_error",
+    ),
+    BOXES: ("map_50", "map_75", "mean_average_precision"),
     NOTHING: (),
 }  # fmt: skip
 """What is told unasked."""
@@ -115,7 +120,7 @@ class Measurement:
     def confusion(self) -> Confusion:
         """Which label was taken for which, and in which examples."""
         found = self._decisions("confusion")
-        return confusion(found.labels, found.true, found.answered, self._data)
+        return confusion(found.labels, found.true, found.answered, self._data, found.known)
 
     @property
     def cohen_kappa(self) -> float:
@@ -132,16 +137,26 @@ class Measurement:
         found = self._kept("top", ClassDecisions)
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise ArgumentError(f"top is of a whole number of at least 1; got {k!r}.", got=k)
-        return float((found.arrays["rank"] < k).mean())
+        return float(found.flat(found.arrays["rank"] < k).mean())
 
     @property
-    def per_class(self) -> dict[Any, Rates]:
-        """Precision, recall and F1 of each class, by label."""
+    def mean_iou(self) -> float:
+        """Mean over the classes of the IoU: right decisions by those that are meant or answered so, 0..1.
+
+        Of classes that neither are meant nor answered there is none. ``per_class`` has it class by class.
+        """
+        return self._decisions("mean_iou").counted.mean_iou
+
+    @property
+    def per_class(self) -> dict[Any, Any]:
+        """Precision, recall, F1 and IoU of each class, by label; of boxes the average precisions."""
+        if isinstance(self.kept, Detections):
+            return dict(self.kept.per_class)
         found = self._decisions("per_class")
         return {label: found.counted.of(number) for number, label in enumerate(found.labels)}
 
     def averaged(self, how: str = "macro") -> Rates:
-        """Precision, recall and F1 over the classes: ``"macro"``, ``"micro"`` or ``"weighted"``."""
+        """Precision, recall, F1 and IoU over the classes: ``"macro"``, ``"micro"`` or ``"weighted"``."""
         return self._decisions("averaged").counted.averaged(how)
 
     @property
@@ -170,8 +185,7 @@ class Measurement:
     def sequence_accuracy(self) -> float:
         """Share of examples that are right at every position, 0..1."""
         found = self._decisions("sequence_accuracy")
-        right = found.true == found.answered
-        return float(right.reshape(len(right), -1).all(1).mean())
+        return float(found.hits.reshape(len(found.hits), -1).all(1).mean())
 
     @property
     def edit_distance(self) -> float:
@@ -182,6 +196,10 @@ class Measurement:
             raise UnknownNameError(
                 f"edit_distance is of sequences, but an example has {axes}.", fix="accuracy, error_rate"
             )
+        if found.known is not None:  # each pair by itself, as long as it is
+            pairs = zip(found.answered, found.true, found.known, strict=True)
+            each = [edit_distances(a[None, known], t[None, known])[0] for a, t, known in pairs]
+            return float(np.mean(each))
         return float(edit_distances(found.answered, found.true).mean())
 
     # Probabilities --------------------------------------------------------------------------------
@@ -224,7 +242,9 @@ class Measurement:
         Above 1 the net is too sure. 0.01..100; at an end where the loss would fall on beyond it.
         """
         found = self._decisions("temperature")
-        return fitted_temperature(found.logits(), found.true.ravel())
+        if found.sense == ORDERED:
+            raise UnknownNameError("Ordered classes have no temperature.", fix="log_loss, calibration")
+        return fitted_temperature(found.logits(), found.flat(found.true))
 
     def roc(self, label: Any = True) -> Curve:
         """The ROC curve of a label against the rest; of classes a label is said."""
@@ -250,8 +270,14 @@ class Measurement:
     # Numbers --------------------------------------------------------------------------------------
 
     @property
+    def unit(self) -> str | None:
+        """The unit of errors, predictions and truths: that of the output's codec, if it says one."""
+        scale = self.kept.scale if isinstance(self.kept, Numbers) else None
+        return None if scale is None else scale.unit
+
+    @property
     def mse(self) -> float:
-        """Mean of the squared errors."""
+        """Mean of the squared errors; these as all errors in the data's own units."""
         return self._kept("mse", Numbers).mse
 
     @property
@@ -261,7 +287,9 @@ class Measurement:
 
     @property
     def mae(self) -> float:
-        """Mean of the absolute errors."""
+        """Mean of the absolute errors; of ordered classes the mean number of steps between."""
+        if isinstance(self.kept, ClassDecisions) and self.kept.sense == ORDERED:
+            return self.kept.mae
         return self._kept("mae", Numbers).mae
 
     @property
@@ -291,11 +319,31 @@ class Measurement:
         """As ``r2``, but a constant error does not count."""
         return self._kept("explained_variance", Numbers).explained_variance
 
+    # Boxes ----------------------------------------------------------------------------------------
+
+    @property
+    def mean_average_precision(self) -> float:
+        """Mean over labels and overlaps of 0.5, 0.55, ..., 0.95 of the average precision (COCO's mAP), 0..1.
+
+        All boxes count that are found, whatever the codec's least score.
+        """
+        return self._kept("mean_average_precision", Detections).mean("mean")
+
+    @property
+    def map_50(self) -> float:
+        """Mean over labels of the average precision where an overlap of 0.5 is right, 0..1."""
+        return self._kept("map_50", Detections).mean("at_50")
+
+    @property
+    def map_75(self) -> float:
+        """Mean over labels of the average precision where an overlap of 0.75 is right, 0..1."""
+        return self._kept("map_75", Detections).mean("at_75")
+
     # Example by example ---------------------------------------------------------------------------
 
     @property
     def predictions(self) -> Any:
-        """What the net answers for each example, in the order of the data: labels, or an array of numbers."""
+        """What the net answers for each example, in the order of the data: labels, numbers or boxes."""
         return self._things("predictions", "answered", "value")
 
     @property
@@ -312,7 +360,7 @@ class Measurement:
     def wrong(self) -> Data:
         """The examples with a wrong decision, in the order of the data."""
         found = self._decisions("wrong")
-        missed = (found.true != found.answered).reshape(self.examples, -1).any(1)
+        missed = (~found.hits).reshape(self.examples, -1).any(1)
         return self._data[np.flatnonzero(missed)]  # type: ignore[no-any-return]
 
     # Telling --------------------------------------------------------------------------------------
@@ -330,7 +378,7 @@ class Measurement:
         if names is not None:
             return {name: self[name] for name in names}
         assert self.kept is not None
-        told = TOLD[self.kept.sense] if chosen is None else chosen
+        told = self._unasked() if chosen is None else chosen
         return {"loss": self.loss, **{name: self[name] for name in told}, **self.others}
 
     def __str__(self) -> str:
@@ -347,6 +395,16 @@ class Measurement:
         assert self.data is not None
         return self.data
 
+    def _unasked(self) -> tuple[str, ...]:
+        assert self.kept is not None
+        told = TOLD[self.kept.sense]
+        return (told[0], "mean_iou", *told[1:]) if self.has_masks else told
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether an example is decided at the places of an area, as masks are."""
+        return isinstance(self.kept, ClassDecisions) and self.kept.true.ndim >= 3
+
     def _value(self, figure: Figure) -> float:
         k, average = top_of(figure.name), average_of(figure.name)
         if k is not None:
@@ -360,7 +418,8 @@ class Measurement:
             first = next(iter(self.parts))
             raise UnknownNameError(f"{asked} is of one output.", fix=f"m[{first!r}].{asked}")
         if not isinstance(self.kept, kind):
-            senses = {ClassDecisions: CLASSES, Numbers: NUMBERS}.get(kind, f"{CLASSES} or {BOOLEAN}")
+            own = {ClassDecisions: CLASSES, Numbers: NUMBERS, Detections: BOXES}
+            senses = own.get(kind, f"{CLASSES} or {BOOLEAN}")
             there = [name for name, figure in FIGURES.items() if self.kept.sense in figure.senses]
             raise UnknownNameError(
                 f"{asked} is of {senses}, but the output is {self.kept.sense}.", fix=", ".join(there)
@@ -390,6 +449,9 @@ class Measurement:
         kept = self._kept(asked, Kept)
         if isinstance(kept, Decisions):
             return np.array(kept.labels, dtype=object)[kept.arrays[decided]].tolist()
-        found = kept.all_of(numbers, asked)
+        if isinstance(kept, Detections):
+            return kept.decided() if decided == "answered" else kept.true
+        assert isinstance(kept, Numbers)
+        found = kept.own(numbers, asked)
         found.flags.writeable = False
         return found

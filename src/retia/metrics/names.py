@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from retia.errors import ArgumentError, did_you_mean
 from retia.metrics.formulas import AVERAGES
-from retia.metrics.scores import BOOLEAN, CLASSES, NUMBERS
+from retia.metrics.scores import BOOLEAN, BOXES, CLASSES, NUMBERS, ORDERED
 
 HIGHER, LOWER = "higher", "lower"
-DECIDED = (CLASSES, BOOLEAN)
+DECIDED = (CLASSES, ORDERED, BOOLEAN)
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ FIGURES = {
         Figure("accuracy", DECIDED),
         Figure("error_rate", DECIDED, LOWER),
         Figure("balanced_accuracy", DECIDED),
+        Figure("mean_iou", DECIDED),
         Figure("precision", DECIDED),
         Figure("recall", DECIDED),
         Figure("f1", DECIDED),
@@ -51,11 +52,14 @@ FIGURES = {
         Figure("edit_distance", DECIDED, LOWER, whole=True),
         Figure("mse", (NUMBERS,), LOWER),
         Figure("rmse", (NUMBERS,), LOWER),
-        Figure("mae", (NUMBERS,), LOWER),
+        Figure("mae", (NUMBERS, ORDERED), LOWER),
         Figure("median_absolute_error", (NUMBERS,), LOWER, whole=True),
         Figure("max_error", (NUMBERS,), LOWER, whole=True),
         Figure("r2", (NUMBERS,)),
         Figure("explained_variance", (NUMBERS,)),
+        Figure("mean_average_precision", (BOXES,), whole=True),
+        Figure("map_50", (BOXES,), whole=True),
+        Figure("map_75", (BOXES,), whole=True),
     )
 }
 
@@ -64,6 +68,7 @@ _ALIASES = {
     "multiclassaccuracy accuracyscore",
     "error_rate": "error zerooneloss",
     "balanced_accuracy": "balancedaccuracyscore",
+    "mean_iou": "iou miou meaniou jaccard jaccardscore jaccardindex meanintersectionoverunion",
     "precision": "precisionscore ppv",
     "recall": "recallscore sensitivity tpr truepositiverate",
     "f1": "f1score fscore fmeasure",
@@ -85,6 +90,9 @@ _ALIASES = {
     "max_error": "maximumerror",
     "r2": "r2score rsquared",
     "explained_variance": "explainedvariancescore",
+    "mean_average_precision": "map meanaverageprecisionscore cocomap map5095 map595",
+    "map_50": "map05 map050 map50 ap50 vocmap",
+    "map_75": "map075 map75 ap75",
 }
 
 _SPELLINGS = {name.replace("_", ""): name for name in FIGURES} | {
@@ -112,7 +120,7 @@ def find_figure(name: str) -> Figure:
         return FIGURES[_SPELLINGS[plain]]
     top = _TOP.fullmatch(plain)
     if top and top[1] != "0":
-        return Figure(f"top_{5 if top[1] == 'k' else int(top[1])}", (CLASSES,))
+        return Figure(f"top_{5 if top[1] == 'k' else int(top[1])}", (CLASSES, ORDERED))
     averaged = _AVERAGED.fullmatch(plain)
     if averaged:
         rate, how = averaged[1] or averaged[4], averaged[2] or averaged[3]

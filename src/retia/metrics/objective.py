@@ -80,7 +80,7 @@ class Objective:
         """
         total: Tensor | None = None
         for weight, summed, count in self.parts(values, targets, lengths):
-            part = summed / count
+            part = summed / (count if isinstance(count, int) else count.clamp_min(1))
             part = part if weight == 1 else part * weight
             total = part if total is None else total + part
         assert total is not None
@@ -129,7 +129,8 @@ class Objective:
             if not isinstance(term.loss, Loss):
                 check_column(term.port, term.name, shape, targets[term.port])
             elif term.has_targets:
-                check_target(term.port, term.loss, shape, term.axis, targets[term.port], rows)
+                target = targets[term.port]
+                check_target(term.port, term.loss, shape, term.axis, target, rows, term.ignored)
 
 
 def objective(net: Net, loss: Any = None, whole: Mapping[str, bool] | None = None) -> Objective:

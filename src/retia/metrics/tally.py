@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from retia.codecs.mask import Mask
 from retia.errors import ArgumentError, did_you_mean
 from retia.metrics.examples import Batch
 from retia.metrics.formulas import explained
 from retia.metrics.gauges import (
+    COUNTED,
     Adder,
     ByClass,
     Chances,
@@ -21,6 +23,7 @@ from retia.metrics.gauges import (
     Metric,
     Own,
     Sequences,
+    Steps,
     Sums,
     Tops,
     Values,
@@ -33,7 +36,7 @@ from retia.metrics.kept import Collector
 from retia.metrics.measurement import Measurement
 from retia.metrics.names import DECIDED, FIGURES, LOWER, Figure, average_of, find_figure, top_of
 from retia.metrics.objective import Objective
-from retia.metrics.scores import BOOLEAN, sense
+from retia.metrics.scores import BOOLEAN, BOXES, CLASSES, ORDERED, sense
 from retia.metrics.terms import Term
 from retia.nets.net import Net
 from retia.nets.wiring import Value
@@ -41,7 +44,7 @@ from retia.nets.wiring import Value
 if TYPE_CHECKING:
     from torch import Tensor
 
-_COUNTED = ("balanced_accuracy", "cohen_kappa", "matthews")
+_BY_CLASS = ("balanced_accuracy", "mean_iou", "cohen_kappa", "matthews")
 _RATES = ("precision", "recall", "f1")
 _FINISHES: dict[str, tuple[Callable[[Net, Term], Adder], Finish]] = {
     "accuracy": (Hits, lambda s, n: s["right"] / n),
@@ -121,7 +124,7 @@ class Tally:
         """Keep the scores of a batch for the metrics that need all of them."""
         for term in self._objective.terms:
             if term.port in self._collectors:
-                self._collectors[term.port].add(values[term.reads], batch.targets[term.port])
+                self._collectors[term.port].add(values[term.reads], batch.targets[term.port], batch.lengths)
 
     def clear(self) -> None:
         """Begin anew, in the same memory."""
@@ -146,8 +149,10 @@ class Tally:
             if gauge.adder is None and gauge.port in ports:
                 found[gauge.name] = gauge.finish({"measured": ports[gauge.port]}, 0)
             elif gauge.adder is not None and self.counts.get(gauge.adder.key):
-                key = gauge.adder.key
-                found[gauge.name] = float(gauge.finish(arrays[key], self.counts[key]))
+                sums = arrays[gauge.adder.key]
+                count = int(sums.get(COUNTED, self.counts[gauge.adder.key]))
+                if count:
+                    found[gauge.name] = float(gauge.finish(sums, count))
         return found
 
     def _seen(self) -> dict[str, Collector]:
@@ -155,7 +160,9 @@ class Tally:
 
 
 def read_metrics(net: Net, objective: Objective, given: Any = ()) -> list[Gauge]:
-    """The metrics of a training: the accuracy of every output that decides, and what was asked for.
+    """The metrics of a training: what every output has unasked, and what was asked for.
+
+    That is the accuracy of outputs that decide, of masks also the mean IoU, of boxes ``map_50``.
 
     Args:
         net: that is trained.
@@ -171,8 +178,17 @@ def read_metrics(net: Net, objective: Objective, given: Any = ()) -> list[Gauge]
         >>> [gauge.name for gauge in read_metrics(net, objective(net), ["acc", "top2", "AUC"])]
         ['accuracy', 'top_2', 'auc']
     """
-    decides = any(sense(net, term) in DECIDED for term in objective.terms)
-    return gauges_of(net, objective, [*(["accuracy"] if decides else []), *listed(given)])
+    senses = {sense(net, term) for term in objective.terms}
+    unasked = [
+        *(["accuracy"] if senses & {*DECIDED} else []),
+        *(f"{term.port}.mean_iou" for term in objective.terms if _is_mask(net, term)),
+        *(["map_50"] if BOXES in senses else []),
+    ]
+    return gauges_of(net, objective, [*unasked, *listed(given)])
+
+
+def _is_mask(net: Net, term: Term) -> bool:
+    return isinstance(net.outputs[term.port].codec, Mask) and sense(net, term) == CLASSES
 
 
 def gauges_of(net: Net, objective: Objective, given: Any) -> list[Gauge]:
@@ -289,11 +305,13 @@ def _adder(net: Net, term: Term, name: str) -> tuple[Adder, Finish]:
     k, average = top_of(name), average_of(name)
     if k is not None:
         return Tops(net, term, k), lambda s, n: s["right"] / n
-    if name in _COUNTED:
+    if name in _BY_CLASS:
         return ByClass(net, term), lambda s, n: float(getattr(counted_of(s), name))
     if average is not None or name in _RATES:
         rate, how = average or (name, "of True" if sense(net, term) == BOOLEAN else "macro")
         return ByClass(net, term), partial(_rate, rate, how)
+    if name == "mae" and sense(net, term) == ORDERED:
+        return Steps(net, term), lambda s, n: s["steps"] / n
     made, finish = _FINISHES[name]
     return made(net, term), finish
 

@@ -17,7 +17,15 @@ NEAR = 1e-3
 """Probabilities may add up to 1 but for so much."""
 
 
-def check_target(port: str, loss: Loss, shape: Shape | None, axis: int, target: Tensor, rows: Any) -> None:
+def check_target(
+    port: str,
+    loss: Loss,
+    shape: Shape | None,
+    axis: int,
+    target: Tensor,
+    rows: Any,
+    ignored: int | None = None,
+) -> None:
     """Make sure that an output's targets fit its loss.
 
     Args:
@@ -27,6 +35,7 @@ def check_target(port: str, loss: Loss, shape: Shape | None, axis: int, target: 
         axis: of the classes in a batch.
         target: batch first.
         rows: the examples' numbers; None counts them from 0.
+        ignored: a class number that may stand there whatever the classes.
     Raises:
         ShapeError: another shape than the loss takes. DataError: a value out of its range, with its row.
     """
@@ -43,7 +52,7 @@ def check_target(port: str, loss: Loss, shape: Shape | None, axis: int, target: 
     elif loss.form == CLASSES and shape is not None and len(got) == len(shape) - 1:
         place = (axis if axis < 0 else axis - 1) % len(shape)
         if _fits(shape[:place] + shape[place + 1 :], got):
-            _check_labels(port, target, shape[place], rows)
+            _check_labels(port, target, shape[place], rows, ignored)
             return
     elif shape is None or _fits(shape, got):
         _check_numbers(port, loss, target, rows)
@@ -123,11 +132,13 @@ def _check_whole(port: str, target: Tensor, what: str) -> None:
         )
 
 
-def _check_labels(port: str, target: Tensor, classes: Any, rows: Any) -> None:
+def _check_labels(port: str, target: Tensor, classes: Any, rows: Any, ignored: int | None = None) -> None:
     _check_whole(port, target, "class numbers")
     wrong = target < 0
     if isinstance(classes, int):
         wrong |= target >= classes
+    if ignored is not None:
+        wrong &= target != ignored
     if bool(wrong.any()):
         row, value = _first(wrong, target, rows)
         raise DataError(

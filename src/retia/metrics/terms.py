@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from retia._torch import torch
 from retia.engine.ending import ENDINGS
 from retia.errors import ArgumentError, ShapeError, TrainingError
-from retia.metrics.loss import CLASSES, LABELS, NONE, PAIRS, SEQUENCE, SHARES, Loss
+from retia.metrics.loss import CLASSES, LABELS, NONE, PAIRS, SEQUENCE, SHARES, Loss, ignored_class, is_numbers
 from retia.metrics.losses import find_loss, foreign_loss
 from retia.metrics.sequence_losses import Own
 from retia.nets.net import Net
@@ -50,6 +50,7 @@ class Term:
         ending: the activation that gives the output, as a decoder knows it.
         axis: of the classes in a batch, for losses that sum over classes.
         of_logits: whether it reads logits.
+        ignored: the class number of targets that count nothing, in the loss and in all metrics.
     """
 
     port: str
@@ -60,6 +61,7 @@ class Term:
     ending: str | None
     axis: int = -1
     of_logits: bool = False
+    ignored: int | None = None
 
     @property
     def name(self) -> str:
@@ -80,22 +82,41 @@ class Term:
         if str(value.dtype).removeprefix("torch.") in _HALF:  # sums over a batch need more digits
             value = value.float()
         formula = self.loss.of_logits if self.of_logits else self.loss.formula
-        return formula(value, target, self.axis, mask)
+        return formula(value, self.within(value, target), self.axis, mask)
 
     def sums(self, value: Tensor, target: Any, mask: Tensor | None) -> tuple[Tensor, Tensor | int]:
         """The losses of a batch added up, and how many positions or examples they are of.
 
-        ``mask`` is True where the value is real and not padding; only real positions count.
+        ``mask`` is True where the value is real and not padding; only real positions count, and of these
+        only those whose target is not the class that is ignored.
         """
         each = self.each(value, target, mask)
         if each.dim() == 0:
             return each * len(value), len(value)
-        if mask is None:
+        known = self.known(value, target)
+        if mask is None and known is None:
             return each.sum(), each.numel()
-        if each.dim() < mask.dim():
-            mask = mask.select(self.axis, 0) if each.dim() == mask.dim() - 1 else mask.flatten(1).any(1)
-        real = mask.expand_as(each)
-        return torch.where(real, each, each.new_zeros(())).sum(), real.sum()
+        if mask is not None:
+            if each.dim() < mask.dim():
+                mask = mask.select(self.axis, 0) if each.dim() == mask.dim() - 1 else mask.flatten(1).any(1)
+            mask = mask.expand_as(each)
+            known = mask if known is None else mask & known
+        assert known is not None
+        return torch.where(known, each, each.new_zeros(())).sum(), known.sum()
+
+    def known(self, value: Tensor, target: Tensor) -> Tensor | None:
+        """True where the target is not the class that is ignored; None where none is."""
+        if self.ignored is None:
+            return None
+        return (target if is_numbers(target, value) else target.argmax(self.axis)) != self.ignored
+
+    def within(self, value: Tensor, target: Any) -> Any:
+        """The targets; where the number that is ignored is none of the classes, one that is stands for it."""
+        if self.ignored is None or not is_numbers(target, value):
+            return target
+        if 0 <= self.ignored < value.shape[self.axis]:
+            return target
+        return torch.where(target == self.ignored, torch.zeros_like(target), target)
 
 
 def term_of(net: Net, port: str, given: Any, whole: Mapping[str, bool]) -> Term:
@@ -158,12 +179,22 @@ def _by_loss(net: Net, port: str, loss: Loss, weight: float, at: Value, ending: 
     axis = _axis(node) if ending in ("softmax", "log_softmax") else _codec_axis(net, port)
     _refuse_mixed_up(port, loss, ending, node)
     loss = _settled(net, port, loss, at, axis)
+    ignored = _ignored(net, port, loss)
     shape = net.solution.shape(at)
     _refuse_shape(port, loss, shape, axis)
     if ending in loss.suits and node is not None and not _varies(net, at, axis):
-        return Term(port, loss, weight, at, node.sources[0], ending, axis, of_logits=True)
+        return Term(port, loss, weight, at, node.sources[0], ending, axis, True, ignored)
     logits = bool(loss.suits) and not _is_probability(net, at)
-    return Term(port, loss, weight, at, at, ending, axis, of_logits=logits)
+    return Term(port, loss, weight, at, at, ending, axis, logits, ignored)
+
+
+def _ignored(net: Net, port: str, loss: Loss) -> int | None:
+    """Which class counts nothing: that of the loss, else that of the output's codec."""
+    codec = net.outputs[port].codec
+    label = getattr(loss, "ignore", None)
+    if label is None and loss.form == CLASSES:
+        label = getattr(codec, "ignore", None)
+    return None if label is None else ignored_class(label, getattr(codec, "labels", None), loss.told)
 
 
 def _settled(net: Net, port: str, loss: Loss, at: Value, axis: int) -> Loss:

@@ -44,8 +44,8 @@ class Means:
         """The loss of one output, without its weight."""
         ports = [term.port for term in self._objective.terms]
         _, summed, count = self._parts[ports.index(port)]
-        return summed / count
+        return summed / max(count, 1)
 
 
 def _mean(parts: list[tuple[float, float, int]]) -> float:
-    return sum(weight * summed / count for weight, summed, count in parts)
+    return sum(weight * summed / max(count, 1) for weight, summed, count in parts)
