@@ -210,5 +210,15 @@ def test_pictures_of_8_and_16_bits_stand_in_one_feed(deep_from, monkeypatch):
     assert np.allclose(got[:, 0].numpy(), np.stack(shallow), atol=1e-4)
 
 
+@pytest.mark.parametrize("deep_from", [0, 3, 7])
+def test_sounds_of_16_and_of_more_bits_stand_in_one_feed(deep_from, monkeypatch):
+    monkeypatch.setattr(packed, "CHUNK", 2)
+    loud = np.random.default_rng(0).integers(-999, 999, (9, 4)).astype(np.int16)
+    things = [(row if i < deep_from else row / np.float32(32768), 8000) for i, row in enumerate(loud)]
+    codec = rt.Audio(samples=4, rate=8000)
+    got = resident_of(rt.data({"input": things}), {"input": codec.pack}).take(torch.arange(9))["input"]
+    assert np.allclose(got.numpy(), loud, atol=1e-3)
+
+
 def test_numbers_of_more_digits_than_pytorch_has_are_taken():
     assert numbers(np.array([0.5, 1.5], np.longdouble)).tolist() == [0.5, 1.5]

@@ -45,7 +45,7 @@ def _dense(data: Data, name: str, packer: Packer, pool: Executor, head: Tensor, 
     whole = head.new_empty((len(data), *head.shape[1:]))
     whole[: len(head)] = head
 
-    deeper: dict[int, Tensor] = {}  # pictures of more than 8 bits, after ones of 8
+    deeper: dict[int, Tensor] = {}  # pictures of more than 8 bits after ones of 8, sounds of more than 16
 
     def fill(rows: Any) -> None:
         packed = pack(data, name, packer, rows)
@@ -74,8 +74,9 @@ def _results(waiting: list[Future[Any]]) -> list[Any]:
 
 
 def _check_alike(name: str, row: int, packed: Tensor, head: Tensor) -> None:
-    pictures = {packed.dtype, head.dtype} <= {torch.uint8, torch.float32}
-    if packed.shape[1:] != head.shape[1:] or (packed.dtype != head.dtype and not pictures):
+    kinds = {packed.dtype, head.dtype}
+    deeper = torch.float32 in kinds and kinds <= {torch.uint8, torch.int16, torch.float32}
+    if packed.shape[1:] != head.shape[1:] or (len(kinds) > 1 and not deeper):
         raise DataError(
             f"{name!r}: the examples from row {row} on are {packed.dtype} {tuple(packed.shape[1:])}, "
             f"those before {head.dtype} {tuple(head.shape[1:])}.",
