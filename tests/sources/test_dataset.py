@@ -185,6 +185,21 @@ def test_sizes_that_cannot_be_are_refused(size, told):
         numbered(10).split(size)
 
 
+def test_a_split_is_a_tuple_that_prints_its_counts():
+    parts = rt.data((range(1500), ["cat", "dog", "dog"] * 500)).split(0.8)
+    assert isinstance(parts, tuple)
+    assert repr(parts) == str(parts) == (
+        "part  examples  cat  dog\n"
+        "   1     1,200  400  800\n"
+        "   2       300  100  200"
+    )  # fmt: skip
+    many = rt.data((range(40), [*range(20)] * 2)).split(0.5)
+    assert str(many).splitlines()[0].split() == ["part", "examples", *map(str, range(12)), "..."]
+    assert (
+        str(rt.data((range(4), [[1.0]] * 4)).split(0.5)) == "part  examples\n   1         2\n   2         2"
+    )
+
+
 def test_two_fractions_that_add_up_leave_nothing_over():
     first, second = numbered(15).split((0.9, 0.1))
     assert len(first) + len(second) == 15

@@ -16,11 +16,12 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from retia._figures import save
 from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError, RowError, did_you_mean
 from retia.nets import Codec, Net
 from retia.shapes import Extent
-from retia.sources import description, inspection, selection, showing, splitting, verbs
+from retia.sources import description, inspection, plots, selection, showing, splitting, verbs
 from retia.sources.columns import Column, Label, LateColumn, Rows
 from retia.sources.feeds import columns, numbers
 from retia.sources.natural import sort_labels
@@ -208,6 +209,38 @@ class Data:
             sheet.picture.save(path)
         return sheet
 
+    def plot(
+        self,
+        what: str | None = None,
+        *,
+        by: Net | None = None,
+        path: str | os.PathLike[str] | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Draw what the columns hold, each as it suits: all of them, or one kind of drawing.
+
+        Args:
+            what: ``"histograms"`` of numbers, ``"counts"`` of labels, ``"sizes"`` of pictures, ``"lengths"``
+                of texts; ``"correlations"`` of all columns of numbers; ``"map"``, the examples on the first
+                two principal components of their inputs (numbers as they are, rows as ``rt.Table`` has them,
+                pictures 32 x 32), coloured by label, 2,000 at most. Every column when left out.
+            by: a net whose features the map goes by instead: what enters the last layer with arrays where
+                its output has a codec, else what it gives.
+            path: where to save the picture (.png, .svg, .pdf), if anywhere.
+            ax: matplotlib axes to draw on, where there is one thing to draw.
+        Returns:
+            The matplotlib figure. No global state of matplotlib is used or changed.
+        Raises:
+            DataError: there is nothing of this kind to draw.
+            MissingExtraError: matplotlib is not installed.
+        Example:
+            >>> import retia as rt
+            >>> drawn = rt.data("iris").plot("correlations")
+            >>> [each.get_text() for each in drawn.axes[0].get_xticklabels()][:2]
+            ['sepal_length', 'sepal_width']
+        """
+        return save(plots.plot(self, what, by, ax), path)
+
     def describe(self) -> Description:
         """A table with a row for each column: type, missing things, range, counts, sizes of pictures.
 
@@ -258,6 +291,8 @@ class Data:
             group: a column, such as who speaks: examples that are alike in it come into one part, and sizes
                 are as near as that allows. Nothing is stratified then.
             time: a column of numbers or dates: nothing is drawn, the earliest examples are the first part.
+        Returns:
+            A tuple of the sets; printed, the counts of each label in each of them.
         Raises:
             DataError: a part would be empty, or there are too few examples or groups.
         Example:
@@ -278,7 +313,7 @@ class Data:
             found = splitting.by_time(self._listed(time), sizes, time)
         else:
             found = splitting.parts_of(len(self), sizes, seed, labels)
-        parts = tuple(self._with(self._numbers(rows)) for rows in found)
+        parts = splitting.Parts(self._with(self._numbers(rows)) for rows in found)
         if labels is not None and (group is not None or time is not None) and name not in (group, time):
             inspection.warn_of_lost(labels, found, str(group or time))
         return parts

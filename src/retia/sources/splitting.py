@@ -9,12 +9,48 @@ from typing import TYPE_CHECKING, Any
 
 from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError
+from retia.sources.natural import sort_labels
 from retia.sources.order import permutation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retia.sources.columns import Label
+
+
+TOLD = 12
+"""Labels whose counts are printed."""
+
+
+class Parts(tuple[Any, ...]):
+    """The sets that a split made, a tuple of them; printed, a table with the counts of each label in each.
+
+    Example:
+        >>> import retia as rt
+        >>> rt.data((range(10), ["cat", "dog"] * 5)).split((0.6, 0.2, 0.2))
+        part  examples  cat  dog
+           1         6    3    3
+           2         2    1    1
+           3         2    1    1
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        name = self[0].label_column
+        counts = [part.counts(name) if name is not None else {} for part in self]
+        labels = sort_labels({label for each in counts for label in each})
+        more = ["..."] if len(labels) > TOLD else []
+        lines = [["part", "examples", *map(str, labels[:TOLD]), *more]]
+        for number, (part, each) in enumerate(zip(self, counts, strict=True), 1):
+            told = (f"{each.get(label, 0):,}" for label in labels[:TOLD])
+            lines.append([f"{number}", f"{len(part):,}", *told, *([""] if more else [])])
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        padded = ([cell.rjust(w) for cell, w in zip(line, widths, strict=True)] for line in lines)
+        return "\n".join("  ".join(line).rstrip() for line in padded)
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def sizes_of(size: Any, n: int) -> tuple[int, ...]:
