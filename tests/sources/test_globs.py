@@ -169,13 +169,3 @@ def test_fashion_mnist_is_read_from_its_folder():
     raw = gzip.decompress((REAL / "fashion_mnist" / "t10k-images-idx3-ubyte.gz").read_bytes())
     wanted = np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 28, 28)
     assert np.array_equal(data.test.arrays()["input"], wanted)
-
-
-def test_a_set_that_is_too_large_to_come_along_says_where_it_is_looked_for(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert told("fashion_mnist") == (
-        "data: 'fashion_mnist' is too large to come with Retia, and there is no folder of this name.\n"
-        "  from  it reads train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
-        "t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz\n"
-        "  fix   put these files into ./fashion_mnist, or name the folder that has them"
-    )

@@ -140,10 +140,8 @@ def test_an_empty_set_is_refused(source):
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_list():
     text = told("mnst")
-    assert text.startswith(
-        "data: 'mnst' is neither a bundled set nor a file or folder. Did you mean 'mnist'?"
-    )
-    assert "bundled sets: mnist, iris" in text
+    assert text.startswith("data: 'mnst' is neither a known set nor a file or folder. Did you mean 'mnist'?")
+    assert "known sets: mnist, iris" in text
 
 
 def test_what_could_be_read_two_ways_is_refused_with_the_cure():

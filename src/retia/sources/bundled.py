@@ -121,14 +121,6 @@ TABLES = {
     ),
 }
 
-LEFT_OUT = {
-    "fashion_mnist": (
-        "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz",
-        "t10k-labels-idx1-ubyte.gz",
-    ),
-}  # fmt: skip
-"""Sets that are too large to come along, by the files that ``rt.data`` reads from a folder."""
-
 
 def names() -> tuple[str, ...]:
     """Names of the bundled sets.

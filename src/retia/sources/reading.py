@@ -11,12 +11,15 @@ from retia.codecs.rows import is_frame
 from retia.errors import ArgumentError, DataError, did_you_mean
 from retia.sources import frames, generators, jsonlines, tables
 from retia.sources.archives import is_archive
-from retia.sources.bundled import LEFT_OUT, bundled, names
+from retia.sources.bundled import bundled, names
+from retia.sources.catalogue import CATALOGUE
 from retia.sources.columns import column
 from retia.sources.dataset import Data
+from retia.sources.download import fetched
 from retia.sources.foreign import is_hugging_face, is_torch, read_hugging_face, read_torch
 from retia.sources.globs import beside, is_glob, read_glob
 from retia.sources.idx import holds_idx, read_idx_folder
+from retia.sources.known import all_names, arranged
 from retia.sources.lines import ending
 from retia.sources.tables import TableFormat
 from retia.sources.trees import Folder, Packed, class_folders, loose
@@ -41,8 +44,8 @@ def data(
 
     Args:
         source: one of
-            ``"mnist"``, a bundled set (``retia.sources.names()`` lists them; a folder of the same name is
-            ``"./mnist"``);
+            ``"mnist"``, a set that is known by name (``retia.sources.sets()`` lists them; a folder of the
+            same name is ``"./mnist"``): it comes with Retia, or is fetched once and kept;
             ``"pets/"``, a folder with one folder of pictures or sounds for each label, or with such folders
             in ``train``, ``validation`` and ``test`` (in natural order, "10" after "2"); or with pictures and
             a table such as ``labels.csv`` that names them; ``"pets.zip"``, an archive (zip, tar) of class
@@ -89,6 +92,8 @@ def data(
     how = TableFormat.of(header, types, missing, encoding)
     if isinstance(source, str) and source in names():
         return bundled(source, input, output)
+    if isinstance(source, str) and source in CATALOGUE and input is None and output is None:
+        output = CATALOGUE[source].output
     found = _read(source, how, on_error, take).select(input=input, output=output)
     return found.check(on_error="skip") if on_error == "skip" else found
 
@@ -98,6 +103,9 @@ def _read(source: Any, how: TableFormat, on_error: str, take: int | None = None)
         return source
     if isinstance(source, str) and source in names():
         return bundled(source)
+    if isinstance(source, str) and source in CATALOGUE:
+        entry = CATALOGUE[source]
+        return arranged(entry, fetched(entry), lambda text, how: _named(Path(text), text, how, on_error))
     if isinstance(source, str | os.PathLike):
         return _named(Path(source), os.fspath(source), how, on_error)
     if is_frame(source):
@@ -135,19 +143,11 @@ def _named(path: Path, text: str, how: TableFormat, on_error: str) -> Data:
     kind = ending(path)
     if path.exists() or kind in FILES:
         return _file(path, kind, text, how, on_error)
-    if text in LEFT_OUT:
-        raise DataError(
-            f"data: {text!r} is too large to come with Retia, and there is no folder of this name.",
-            because=[f"it reads {', '.join(LEFT_OUT[text])}"],
-            fix=f"put these files into ./{text}, or name the folder that has them",
-            path=text,
-            got=text,
-        )
     raise DataError(
-        f"data: {text!r} is neither a bundled set nor a file or folder.{did_you_mean(text, names())}",
-        because=[f"bundled sets: {', '.join(names())}"],
+        f"data: {text!r} is neither a known set nor a file or folder.{did_you_mean(text, all_names())}",
+        because=[f"known sets: {', '.join(all_names())}"],
         path=text,
-        expected=names(),
+        expected=all_names(),
         got=text,
     )
 
