@@ -175,7 +175,8 @@ def test_several_outputs_have_metrics_of_their_own():
     assert names([]) == ["same_accuracy", "other_accuracy"]
     assert names(["mae", "other.f1"]) == ["same_accuracy", "other_accuracy", "mae", "other_f1"]
     assert names(["acc", "accuracy"]) == ["same_accuracy", "other_accuracy"]
-    with pytest.raises(rt.ArgumentError, match="mae is of numbers or ordered classes, but twice is numbers, same is classes"):
+    said = "mae is of numbers or ordered classes, but twice is numbers, same is classes"
+    with pytest.raises(rt.ArgumentError, match=said):
         read_metrics(net, lower, ["same.mae"])
     both = read_metrics(net, lower, [rt.Metric(lambda y, t: y["same"][:, 0] + t["same"], name="sum")])[-1]
     x, labels = torch.rand(4, 3), torch.tensor([0, 1, 2, 0])
