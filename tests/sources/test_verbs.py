@@ -183,3 +183,26 @@ def test_bundled_tables_are_complete_and_say_where_they_are_from():
     assert rt.data("penguins").describe()["input.sex"].missing == 11
     text = rt.data("shakespeare")
     assert len(text[0]["input"]) + len(text.validation[0]["input"]) == 1_115_394
+
+
+@given(st.text("abc", min_size=5, max_size=60), st.integers(1, 4), st.integers(1, 4), st.integers(1, 3))
+def test_windows_ahead_are_what_stands_so_many_places_later(text, length, step, ahead):
+    data = rt.data({"input": [text, "abcabcab"]})
+    every = [
+        (t[i : i + length], t[i + ahead : i + ahead + length])
+        for t in (text, "abcabcab")
+        for i in range(0, len(t) - length - ahead + 1, step)
+    ]
+    assert [*data.windows(length, step=step, ahead=ahead)] == every
+
+
+def test_windows_ahead_are_refused_where_there_is_an_output():
+    with pytest.raises(rt.DataError, match=r"^windows: ahead= makes a column 'output', and there is one\."):
+        rt.data((["abc"], ["d"])).windows(2, ahead=1)
+    with pytest.raises(rt.ArgumentError, match=r"^windows: length, step and ahead are whole numbers"):
+        rt.data({"input": ["abc"]}).windows(2, ahead=0)
+
+
+def test_texts_that_are_all_different_are_not_listed_as_labels():
+    data = rt.data((range(20), [f"text {n}" for n in range(20)]))
+    assert str(data).endswith("20 different")

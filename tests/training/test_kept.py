@@ -161,9 +161,8 @@ def test_data_that_is_packed_when_it_is_asked_for_gives_the_same(monkeypatch):
 
 def test_columns_beside_what_is_kept_may_be_packed_when_they_are_asked_for():
     data = rt.data({"a": np.arange(6), "b": np.arange(6) * 2})
-    resident, streaming = (
-        kind(data, {c: feeds.numbers}) for kind, c in ((feeds.ResidentFeed, "a"), (feeds.StreamingFeed, "b"))
-    )
+    resident = feeds.resident(feeds.columns(data, {"a": feeds.numbers}))
+    streaming = feeds.StreamingFeed(data, {"b": feeds.numbers})
     both = feeds.joined(resident, streaming)
     assert (len(both), both.names) == (6, ("a", "b"))
     rows = torch.tensor([4, 1])

@@ -383,19 +383,23 @@ class Data:
         """
         return verbs.balance(self, to, column, seed)
 
-    def windows(self, length: int, *, step: int | None = None, column: str = "input") -> Data:
+    def windows(
+        self, length: int, *, step: int | None = None, column: str = "input", ahead: int | None = None
+    ) -> Data:
         """Stretches of one length of long texts or sequences, each an example; what is left over is dropped.
 
         Args:
             length: of a window, at least 1.
             step: from one window's beginning to the next; the length when left out.
             column: that is cut; the others are repeated.
+            ahead: makes a column ``output`` of the windows that begin so many places later: with 1 a net
+                learns to say at each place what comes next.
         Example:
             >>> import retia as rt
-            >>> rt.data({"input": ["abcdefg"]}).windows(3, step=2).arrays()
-            {'input': ['abc', 'cde', 'efg']}
+            >>> rt.data({"input": ["abcdefg"]}).windows(3, step=2, ahead=1).arrays()
+            {'input': ['abc', 'cde'], 'output': ['bcd', 'def']}
         """
-        return verbs.windows(self, length, step, column)
+        return verbs.windows(self, length, step, column, ahead)
 
     def select(self, *, input: Any = None, output: Any = None) -> Data:
         """The set with the columns ``input`` and ``output`` chosen.

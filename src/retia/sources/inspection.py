@@ -49,6 +49,8 @@ def warn_of_lost(labels: Sequence[Label], parts: Sequence[NDArray[Any]], by: str
 
 
 def _tell(counts: Mapping[Label, int]) -> str:
+    if len(counts) > 12 and 2 * len(counts) > sum(counts.values()):  # texts rather than labels
+        return f"{len(counts):,} different"
     shown = ", ".join(f"{label} {count:,}" for label, count in [*counts.items()][:12])
     return f"{len(counts):,} labels: {shown}{', ...' if len(counts) > 12 else ''}"
 

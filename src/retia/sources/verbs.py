@@ -172,34 +172,47 @@ def _dealt(rows: list[int], size: int, seed: int, number: int) -> Any:
     return np.asarray([*rows * whole, *(rows[place] for place in drawn)], np.int64)
 
 
-def windows(data: Data, length: Any, step: Any, column: str) -> Data:
+def windows(data: Data, length: Any, step: Any, column: str, ahead: Any) -> Data:
     """See ``Data.windows``."""
     try:
         length = operator.index(length)
         step = length if step is None else operator.index(step)
+        further = 0 if ahead is None else operator.index(ahead)
     except TypeError:
-        length, step = 0, 0
-    if length < 1 or step < 1:
-        raise ArgumentError("windows: length and step are whole numbers of at least 1.", got=(length, step))
+        length, step, further = 0, 0, -1
+    if length < 1 or step < 1 or further < (ahead is not None):
+        raise ArgumentError(
+            "windows: length, step and ahead are whole numbers of at least 1.", got=(length, step, ahead)
+        )
+    if ahead is not None and (column == "output" or "output" in data.columns):
+        raise DataError(
+            "windows: ahead= makes a column 'output', and there is one.",
+            fix="data.select(input=...) leaves others out",
+            path="output",
+        )
     if data.parts:
-        parts = {name: windows(part, length, step, column) for name, part in data.parts.items()}
+        parts = {name: windows(part, length, step, column, ahead) for name, part in data.parts.items()}
         return data.of_parts(parts, name=data.name, about=data.about)
     source = named_column(data, column, "windows")
     starts: list[tuple[int, int]] = []
     for row in data.rows:
         size = len(source.item(int(row)))
-        starts += [(int(row), start) for start in range(0, size - length + 1, step)]
+        starts += [(int(row), start) for start in range(0, size - length - further + 1, step)]
     if not starts:
-        raise DataError(f"windows: nothing in {column!r} is {length:,} long.", path=column, expected=length)
-    cut = MappedColumn(
-        column,
-        lambda place: source.item(place[0])[place[1] : place[1] + length],
-        starts.__getitem__,
-        PickedColumn(source, [row for row, _ in starts], "windows"),
-    )
+        needed = length + further
+        raise DataError(f"windows: nothing in {column!r} is {needed:,} long.", path=column, expected=needed)
+
+    def cut(name: str, by: int) -> MappedColumn:
+        def windows(place: tuple[int, int]) -> Any:
+            return source.item(place[0])[place[1] + by : place[1] + by + length]
+
+        origin = PickedColumn(source, [row for row, _ in starts], "windows")
+        return MappedColumn(name, windows, starts.__getitem__, origin)
+
+    made = {column: cut(column, 0)} | ({"output": cut("output", further)} if further else {})
     rest = {
         name: PickedColumn(other, [row for row, _ in starts], "of the window's example")
         for name, other in data.columns.items()
         if name != column
     }
-    return replace(data, columns={column: cut, **rest}, rows=range(len(starts)), parts={})
+    return replace(data, columns={**made, **rest}, rows=range(len(starts)), parts={})
