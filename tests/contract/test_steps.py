@@ -78,7 +78,7 @@ def check(name: str, seed: int) -> bool:
         got = view(piece if len(piece) > 1 else next(iter(piece.values())), None)
         at += size
         for port, each in (got if isinstance(got, dict) else {"output": got}).items():
-            axis = view._course.axes.get(net.wiring.outputs[port])
+            axis = view.course.axes.get(net.wiring.outputs[port])
             if axis is not None:
                 close(each, wholes[port].narrow(axis, at - size, size))
             elif at == inputs[moving[0]].shape[0]:

@@ -33,7 +33,7 @@ def narrowed(
         >>> narrowed(np.array([0.5, 0.3, 0.2]), top_p=0.6)
         array([0.625, 0.375, 0.   ])
     """
-    _check(temperature, top_k, top_p)
+    check_draw(temperature, top_k, top_p)
     with np.errstate(divide="ignore"):
         chances = softmax(np.log(shares(chances)) / (1.0 if temperature is None else temperature))
     if top_k is None and top_p is None:
@@ -66,15 +66,21 @@ def drawn(chances: NDArray[Any], seed: int | None, row: int) -> NDArray[Any]:
         seed: at least 0; None draws anew each time.
         row: the example's number, so that no two examples share their draws.
     """
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
-        raise ArgumentError(f"seed is a whole number of at least 0; got {seed!r}.", got=seed)
+    check_seed(seed)
     sums = chances.cumsum(axis=-1)
     random = np.random.default_rng(None if seed is None else (seed, row))
     draws = random.random((len(sums), 1)) * sums[:, -1:]
     return np.asarray((sums <= draws).sum(axis=-1))
 
 
-def _check(temperature: Any, top_k: Any, top_p: Any) -> None:
+def check_seed(seed: Any) -> None:
+    """Refuse what is no seed."""
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise ArgumentError(f"seed is a whole number of at least 0; got {seed!r}.", got=seed)
+
+
+def check_draw(temperature: Any, top_k: Any, top_p: Any) -> None:
+    """Refuse numbers that are out of their range."""
     if temperature is not None and not _is_number(temperature, 0, float("inf")):
         raise ArgumentError(f"temperature is a number above 0; got {temperature!r}.", got=temperature)
     if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1):

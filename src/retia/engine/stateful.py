@@ -7,7 +7,7 @@ a view costs nothing, and a step that fails leaves the view as it was.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
@@ -20,11 +20,35 @@ from retia.engine.walk import Moment, Run, asks, fit, step
 from retia.errors import ArgumentError, DataError, ShapeError
 from retia.layers.memory import Growing
 from retia.nets.codec import Reading
+from retia.nets.layer import Steps
 from retia.nets.net import Net, missing_arrays
 from retia.nets.wiring import Node, Value, join
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A layer that is led, with all that does not change from piece to piece."""
+
+    node: Node
+    how: Steps
+    own: Mapping[str, Tensor]
+    moment: Moment
+    outputs: tuple[Value, ...]
+
+    def results(self, values: Mapping[Value, Tensor], memory: dict[str, Any]) -> tuple[Tensor, ...]:
+        """What the layer gives for a piece; ``memory`` gets what it remembers."""
+        node, moment = self.node, self.moment
+        taken = [values[source] for source in node.sources]
+        if not self.how.remembers:
+            return step(node, taken, self.own, moment)
+        fit(node, taken, moment)
+        extra = {"moment": moment} if asks(type(node.layer)) else {}
+        before = memory.get(node.path)
+        result, memory[node.path] = node.layer.advance(before, *taken, **self.own, **extra)
+        return result if isinstance(result, tuple) else (result,)
 
 
 class Stateful:
@@ -37,7 +61,7 @@ class Stateful:
     Attributes:
         net: whose view it is.
         batch: how many sequences go side by side; None for one that is no batch.
-        most: elements that it can take, where the net has positions for so many only; else None.
+        course: how the layers are led.
     Example:
         >>> import retia as rt
         >>> net = rt.Chain(rt.GRU(3), rt.Last(), rt.Linear(1), input=("n", 2)).init()
@@ -58,13 +82,12 @@ class Stateful:
         self._memory: dict[str, Any] = {}
         self._count = 0
         whole = Pieces(net, batch).whole(given or {})
-        self._course = course(net, {name: tuple(tensor.shape[1:]) for name, tensor in whole.items()})
+        self.course = course(net, {name: tuple(tensor.shape[1:]) for name, tensor in whole.items()})
         self._values: dict[Value, Tensor] = {("", name): tensor for name, tensor in whole.items()}
         with torch.no_grad():
-            for node in self._course.fixed:
-                self._put(
-                    node, step(node, self._taken(node, self._values), *self._moment(node)), self._values
-                )
+            for turn in self._turns_of([(node, Steps()) for node in self.course.fixed]):
+                self._values.update(zip(turn.outputs, turn.results(self._values, {}), strict=True))
+        self._turns = self._turns_of(self.course.led)
 
     def __call__(
         self,
@@ -89,7 +112,7 @@ class Stateful:
         """
         if len(property) > 1:
             raise ArgumentError(f"A piece comes with one property at most; got {len(property)}.")
-        values, single = Pieces(self.net, self.batch).next(piece, self._course.inputs, not self._count)
+        values, single = Pieces(self.net, self.batch).next(piece, self.course.inputs, not self._count)
         found = self.led(values)
         asked = property[0] if property else DECISION
         reading = Reading(top=top, temperature=temperature, seed=seed, top_k=top_k, top_p=top_p, beam=beam)
@@ -113,7 +136,7 @@ class Stateful:
     @property
     def most(self) -> int | None:
         """Elements that it can take; None without a bound."""
-        return self._course.most
+        return self.course.most
 
     def reset(self) -> None:
         """Forget all elements. What was given whole stays."""
@@ -145,6 +168,7 @@ class Stateful:
         made.batch = len(rows)
         made._values = {value: each.index_select(0, numbers) for value, each in self._values.items()}
         made._memory = {path: _rows(memory, numbers) for path, memory in self._memory.items()}
+        made._turns = made._turns_of(made.course.led)
         return made
 
     def led(self, values: Mapping[str, Tensor]) -> dict[Value, Tensor]:
@@ -154,55 +178,28 @@ class Stateful:
             values: a piece for each port that goes along, batch first, as the walk takes it.
         """
         count = self._count + self._length(values)
-        arrays = self.net.arrays.check()
+        self.net.arrays.check()
         memory = dict(self._memory)
         found = {**self._values, **{("", name): each for name, each in values.items()}}
         with torch.no_grad():
-            for node, how in self._course.led:
-                taken, (own, moment) = self._taken(node, found), self._moment(node, arrays)
-                if how.remembers:
-                    fit(node, taken, moment)
-                    extra = {"moment": moment} if asks(type(node.layer)) else {}
-                    result, memory[node.path] = node.layer.advance(
-                        memory.get(node.path), *taken, **own, **extra
-                    )
-                    self._put(node, result if isinstance(result, tuple) else (result,), found)
-                else:
-                    self._put(node, step(node, taken, own, moment), found)
+            for turn in self._turns:
+                found.update(zip(turn.outputs, turn.results(found, memory), strict=True))
         self._memory, self._count = memory, count
         return found
 
-    # Layers ---------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _taken(node: Node, values: Mapping[Value, Tensor]) -> list[Any]:
-        return [values[source] for source in node.sources]
-
-    @staticmethod
-    def _put(node: Node, results: Sequence[Tensor], values: dict[Value, Tensor]) -> None:
-        values.update(zip(node.outputs, results, strict=True))
-
-    def _moment(
-        self, node: Node, arrays: Mapping[str, Tensor] | None = None
-    ) -> tuple[dict[str, Tensor], Moment]:
-        """A layer's arrays by name, and what it may ask while it computes."""
-        arrays = self.net.arrays if arrays is None else arrays
-        own = {name: arrays[key] for name, key in self._keys[node.path].items()}
-        rows, real = self.batch or 1, float_kind(self.net)
-        none = [None] * len(node.sources)
-        return own, Moment(Run(), node, False, rows, device_of(self.net), real, [*none])
-
-    @cached_property
-    def _keys(self) -> dict[str, dict[str, str]]:
-        """The paths of each layer's arrays."""
-        return {
-            node.path: {name: join(node.key, name) for name in node.layer.owns()}
-            for node in self.net.wiring.needed()
-        }
+    def _turns_of(self, led: Sequence[tuple[Node, Steps]]) -> list[Turn]:
+        net, arrays = self.net, self.net.arrays
+        rows, device, real = self.batch or 1, device_of(net), float_kind(net)
+        turns = []
+        for node, how in led:
+            own = {name: arrays[join(node.key, name)] for name in node.layer.owns()}
+            moment = Moment(Run(), node, False, rows, device, real, [None] * len(node.sources))
+            turns.append(Turn(node, how, own, moment, node.outputs))
+        return turns
 
     def _length(self, values: Mapping[str, Tensor]) -> int:
         """How many elements come. Raises ``ShapeError`` and ``DataError``."""
-        sizes = {name: each.shape[self._course.inputs[name] + 1] for name, each in values.items()}
+        sizes = {name: each.shape[self.course.inputs[name] + 1] for name, each in values.items()}
         more = next(iter(sizes.values()))
         if len({*sizes.values()}) > 1:
             told = ", ".join(f"{size} at {name}" for name, size in sizes.items())
@@ -211,7 +208,7 @@ class Stateful:
             raise DataError("A piece has at least one element; got none.", expected=1, got=0)
         if self.most is not None and self._count + more > self.most:
             raise DataError(
-                f"This net goes along {self.most} elements at most, because of {self._course.bound}: "
+                f"This net goes along {self.most} elements at most, because of {self.course.bound}: "
                 f"{self._count} were taken, and {more} more came.",
                 fix="view.reset() begins anew; net.generate goes on with the last part of a text",
                 expected=self.most,
@@ -225,7 +222,7 @@ class Stateful:
         value, codec = self.net.wiring.outputs[name], self.net.outputs[name].codec
         if asked == "logits":
             value = ending(self.net, value, -1 if codec is None else codec.axis)[1]
-        axis = self._course.axes.get(value)
+        axis = self.course.axes.get(value)
         batch = found[value]
         bare = asked is None or asked == "logits" or codec is None
         if single and bare and axis is not None:

@@ -7,7 +7,7 @@ without its room knowing how. Each method is one line; what it does is written w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +123,57 @@ class NetVerbs:
             (torch.Size([2, 2]), torch.Size([1, 2]), 3)
         """
         return _reach("engine.stateful", "Stateful")(self, batch, given)
+
+    def generate(
+        self,
+        prompt: Any = "",
+        *,
+        length: int = 256,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        beam: int | None = None,
+        seed: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Write a text: ``for piece in net.generate("To be"): print(piece, end="")``, or ``print`` all of it.
+
+        For a net that reads a text and scores the next token at each of its places, with the same codec of
+        texts at both ends. As a decoder decides, each token is the likeliest, unless a draw (``temperature``,
+        ``top_k``, ``top_p``, ``seed``) or a search (``beam``) is asked for. It ends at the net's end token,
+        or where it would go on with padding.
+
+        A net with places for so many tokens (``Characters(length=64)``, ``PositionEmbedding(64)``) goes on
+        with the last half of them whenever all are taken; of a longer prompt it reads the end.
+
+        Args:
+            prompt: what to go on from; empty only where the codec has a begin token. Of a list of prompts a
+                list of texts comes back.
+            length: tokens at most, at least 1.
+            temperature: above 0; below 1 it favours the likelier tokens, above 1 it levels.
+            top_k: draw among so many of the likeliest.
+            top_p: draw among the likeliest that have this chance together (the nucleus).
+            beam: search for the likeliest text among so many beginnings; it comes in one piece.
+            seed: of the draws, at least 0; another one each time by default, which the result has.
+            stop: a text or a list of them; what is written ends before the first that occurs.
+            given: inputs that are known whole, by port, where the net has others; lists for a list.
+        Returns:
+            An iterator of pieces of text, whole characters as they are made; ``str`` and ``.text`` are all
+            of it, without the prompt; ``.ended`` says why it ended, ``.seed`` with what it was drawn.
+        Raises:
+            StructureError: a layer needs all elements at once, so that the net cannot write token by token.
+            CodecError: other tokens at the output than at the input, or an empty prompt.
+        Example:
+            >>> import retia as rt
+            >>> codec = rt.Characters("ab ")
+            >>> net = rt.Chain(rt.Embedding(8), rt.GRU(8), rt.Linear(), input=codec, output=codec).init()
+            >>> text = net.generate("ab", length=5, seed=1)
+            >>> len("".join(text)), text.ended
+            (5, 'length')
+        """
+        how = dict(length=length, temperature=temperature, top_k=top_k, top_p=top_p, beam=beam, seed=seed)
+        return _reach("engine.writing", "generate")(self, prompt, stop=stop, given=given, **how)
 
     def grad(self, thing: Any, wrt: Any = None, *, of: Any = None) -> Any:
         """Derivatives of the output's sum (or of ``of(outputs)``) at an input, by input ports or arrays.
