@@ -97,3 +97,13 @@ def test_a_setting_of_another_distribution_is_refused():
         rt.RandomArray(2, distribution="uniform", low=2, high=1)
     with pytest.raises(rt.ArgumentError, match="Did you mean 'normal'"):
         rt.RandomArray(2, distribution="norml")
+
+
+def test_the_noise_of_an_example_does_not_depend_on_how_a_batch_is_cut():
+    net = rt.Graph(lambda x: x + rt.RandomArray(2), input=rt.Vector(2))
+    x = np.zeros((600, 2), np.float32)
+    whole = net(x, None)
+    assert len(whole[:, 0].unique()) > 590
+    assert torch.equal(net(x, None, batch_size=100), whole)
+    assert torch.equal(net([list(row) for row in x], None), whole)  # encoded piece by piece
+    assert torch.equal(net(torch.from_numpy(x), None), whole)

@@ -62,7 +62,10 @@ def call(
     asked = things[1] if len(things) == 2 else DECISION
     asks = {name: asked.get(name, DECISION) if isinstance(asked, Mapping) else asked for name in net.outputs}
     parts = _pieces(net, things[0], many, batch_size or CHUNK)
-    pieces = [_computed(net, part, asks, batch_size) for part in parts]
+    pieces, first = [], 0
+    for part in parts:
+        pieces.append(_computed(net, part, asks, batch_size, first))
+        first += next(iter(part.values.values())).shape[0] if part.values else 1
     reading = Reading(top=top, temperature=temperature, seed=seed, top_k=top_k, top_p=top_p, beam=beam)
     results = {
         name: answer(net, name, asks[name], _join([values[name] for _, values in pieces]), reading)
@@ -110,7 +113,7 @@ def _pieces(net: Net, thing: Any, many: bool | None, size: int) -> Iterator[Inta
 
 
 def _computed(
-    net: Net, taken: Intake, asks: Mapping[str, Any], size: int | None
+    net: Net, taken: Intake, asks: Mapping[str, Any], size: int | None, first: int
 ) -> tuple[bool, dict[str, Any]]:
     """Whether a piece is a batch, and its outputs without padding (what stands before them for logits)."""
     wanted = {
@@ -118,7 +121,7 @@ def _computed(
         for name, value in net.wiring.outputs.items()
     }
     net.arrays.check()
-    found = values_of(net, tuple(wanted.values()), taken.values, taken.lengths, most=size)
+    found = values_of(net, tuple(wanted.values()), taken.values, taken.lengths, most=size, first=first)
     cut = {n: _cut(net, value, each, taken) for (n, value), each in zip(wanted.items(), found, strict=True)}
     return taken.many is not False and bool(taken.values), cut
 

@@ -35,6 +35,9 @@ SMALL = 2**18
 """Bytes of a net's largest value, up to which a repeated call is worth a program that keeps every bit."""
 OFTEN = 2
 """Calls of a shape that the walk answers before a program does."""
+NUMBERS = "the numbers of examples"
+"""Stands among the lengths for where examples stand in the whole batch; no dimension has such a name."""
+
 SHAPES = 1024
 """How many shapes of calls are counted."""
 
@@ -147,6 +150,7 @@ def values_of(
     lengths: Mapping[str, Tensor],
     *,
     most: int | None = None,
+    first: int = 0,
 ) -> tuple[Tensor, ...]:
     """Values of a batch, to the bit those of the walk; large batches in pieces.
 
@@ -154,14 +158,28 @@ def values_of(
 
     Args:
         most: examples at once; by default so many that caches hold the net's largest value.
+        first: number of the first example, where the batch is a part of a longer one.
     """
     rows = next(iter(inputs.values())).shape[0] if inputs else 1
     sizes = {name: int(each.max()) for name, each in lengths.items()} if rows else {}
+    if is_noisy(net):
+        numbers = torch.arange(first, first + rows, device=device_of(net))
+        parts = split(rows, most or per_piece(net, sizes))
+        return in_pieces(
+            parts, inputs, {**lengths, NUMBERS: numbers}, lambda a, b: _walked(net, wanted, a, b)
+        )
     small = 0 < 4 * _largest(net, sizes) * rows <= SMALL
     if small and (most is None or rows <= most):
         return _often(net, wanted, inputs, lengths)
     parts = split(rows, most) if most else pieces(net, rows, sizes)
     return in_pieces(parts, inputs, lengths, lambda a, b: _walked(net, wanted, a, b))
+
+
+def is_noisy(net: Net) -> bool:
+    """Whether a net draws random numbers when it is called, so that the places of examples matter."""
+    if "_noisy" not in net.__dict__:
+        net.__dict__["_noisy"] = any(node.layer.noisy for node in net.wiring.nodes)
+    return bool(net.__dict__["_noisy"])
 
 
 def in_pieces(
@@ -238,8 +256,10 @@ def _walked(
 ) -> tuple[Tensor, ...]:
     """The reference's values, in memory that is neither the net's nor the caller's."""
     arrays = net.arrays.check()
+    rows = lengths.get(NUMBERS)
+    lengths = {name: each for name, each in lengths.items() if name != NUMBERS}
     with torch.no_grad():
-        values = walk_values(net, inputs, arrays, Run(lengths=lengths), wanted)
+        values = walk_values(net, inputs, arrays, Run(lengths=lengths, rows=rows), wanted)
     others = {t.untyped_storage().data_ptr() for t in (*arrays.values(), *inputs.values())}
     found = (values[value] for value in wanted)
     return tuple(t.clone() if t.untyped_storage().data_ptr() in others else t for t in found)
@@ -270,7 +290,7 @@ def pieces(net: Net, rows: int, sizes: Mapping[str, int] | None = None) -> list[
         >>> pieces(rt.Linear(1, input=4), 1000), pieces(rt.Conv2d(64, 3, input=(3, 258, 258)), 3)
         ([1000], [1, 1, 1])
     """
-    return split(rows, per_piece(net, sizes))
+    return [rows] if is_noisy(net) else split(rows, per_piece(net, sizes))
 
 
 def split(rows: int, most: int) -> list[int]:

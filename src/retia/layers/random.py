@@ -69,6 +69,7 @@ class RandomArray(Layer):
     """
 
     gathers = True
+    noisy = True
 
     size: tuple[int, ...] = setting(whole_tuple(0))
     _: KW_ONLY

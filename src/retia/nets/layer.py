@@ -90,6 +90,7 @@ class Layer(Expressed, Net):
         mixes_batch: in training one example's result depends on the others.
         drawn: how often its random numbers are drawn anew: every ``"step"``, or once an ``"epoch"``, so that
             all that happens to an example follows from the epoch and its number.
+        noisy: draws random numbers when a net is called too, not in training alone.
         gathers: positionals are the entries of one tuple, the first setting: ``Reshape(2, 3)``.
         cure: what to write instead when too many positionals are given.
     """
@@ -102,6 +103,7 @@ class Layer(Expressed, Net):
     variadic: ClassVar[bool] = False
     mixes_batch: ClassVar[bool] = False
     drawn: ClassVar[str] = "step"
+    noisy: ClassVar[bool] = False
     gathers: ClassVar[bool] = False
     cure: ClassVar[str] = ""
 
