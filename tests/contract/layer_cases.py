@@ -359,6 +359,41 @@ def spatial_transform(r: Random) -> Case:
     return Case(rt.SpatialTransform(**how), (s, (6,)))
 
 
+def mapped(r: Random) -> Case:
+    wide = r.choice([True, False])
+    nets = [rt.Linear(size(r)), rt.Chain(rt.Softmax(), rt.Linear(size(r)))]
+    if wide:
+        nets += [rt.Chain(rt.Reduce("mean", -1)), rt.Chain(rt.Flatten(), rt.Linear(size(r)), rt.Tanh())]
+    return Case(rt.Map(r.choice(nets)), ((size(r), *shape(r, wide, 1), size(r, 2)),))
+
+
+def map_thread(r: Random) -> Case:
+    k, n = size(r), size(r)
+    net = rt.Graph(lambda a, b: rt.Linear(k)(a) * rt.Tanh()(b))
+    still = r.random() < 0.5
+    return Case(rt.MapThread(net, constants="b" if still else ()), ((n, size(r)), (k,) if still else (n, k)))
+
+
+def fold(r: Random) -> Case:
+    k, n = size(r), size(r, 2)
+    how = {"size": k, "truncate": None, "states": r.choice([None, "in"])}
+    if r.random() < 0.5:
+        net = rt.Graph(lambda x, h: rt.Tanh()(rt.Linear(k)(x) + rt.Linear(k)(h)))
+    else:
+        net = rt.Graph(_counted(k))
+    return Case(rt.Fold(net, **how), ((n, size(r)), (k,)) if how["states"] else ((n, size(r)),))
+
+
+def _counted(k: int) -> Callable[..., dict[str, rt.Wire]]:
+    """A cell whose output is not its state."""
+
+    def cell(x: rt.Wire, h: rt.Wire) -> dict[str, rt.Wire]:
+        after = rt.Sigmoid()(rt.Linear(k)(x) - h)
+        return {"y": rt.Linear(2)(after), "h": after}
+
+    return cell
+
+
 CASES: dict[str, Callable[[Random], Case]] = {
     **{
         name: unary(getattr(rt, name)())
@@ -457,6 +492,10 @@ CASES: dict[str, Callable[[Random], Case]] = {
     **{f"{kind}{n}d": pool(kind, n) for kind in ("MaxPool", "AvgPool") for n in (1, 2, 3)},
     "GlobalAvgPool": lambda r: Case(rt.GlobalAvgPool(), (picture(r, size(r, 1, 3), 1, 3),)),
     "GlobalMaxPool": lambda r: Case(rt.GlobalMaxPool(), (picture(r, size(r, 1, 3), 1, 3),)),
+    "Map": mapped,
+    "MapThread": map_thread,
+    "Fold": fold,
+    "StopGradient": unary(rt.StopGradient()),
     "Upsample": upsample,
     "Resize": resize,
 }  # fmt: skip

@@ -25,6 +25,7 @@ def candidates(rng, shape):
     fitting["GaussianNoise"] = rt.GaussianNoise(0.5)
     fitting["Flatten"] = rt.Flatten()
     fitting["Replicate"] = rt.Replicate(2)
+    fitting["StopGradient"] = rt.StopGradient()
     if rank:
         axes = [int(a) for a in rng.permutation(rank)]
         fitting["Linear"] = rt.Linear(some)
@@ -41,6 +42,10 @@ def candidates(rng, shape):
         fitting["PReLU"] = rt.PReLU()
         fitting["GroupNorm"] = rt.GroupNorm(1)
         fitting |= {name: getattr(rt, name)() for name in ("First", "Last", "Most", "Rest", "Reverse")}
+        fitting["Map"] = rt.Map(rt.Chain(rt.Flatten(), rt.Dropout(0.5), rt.Linear(some)))
+        fitting["MapThread"] = rt.MapThread(rt.Chain(rt.Flatten(), rt.Linear(some), rt.Tanh()))
+        if shape[0] <= 8:
+            fitting["Fold"] = rt.Fold(rt.Graph(lambda x, h: rt.Tanh()(x + h)), shape[1:])
     if rank == 2 and shape[0] <= 8:  # a program has calls for each element of a sequence
         both = bool(rng.integers(2))
         fitting |= {n: getattr(rt, n)(some, bidirectional=both) for n in ("RNN", "GRU", "LSTM")}

@@ -18,7 +18,7 @@ def test_inferred_shapes_are_those_that_the_engine_produces(net, seed):
     shapes = {path: tuple(array.shape) for path, array in made.arrays.items()}
     assert shapes == net.array_shapes()
     x = torch.rand((3, *net.inputs["input"].shape), generator=torch.Generator().manual_seed(seed))
-    wanted = [value for node in net.wiring.nodes for value in node.outputs]
+    wanted = [value for node in net.wiring.steps for value in node.outputs]
     for training in (False, True):
         values = walk_values(made, {"input": x}, made.arrays, Run(training=training, seed=seed), wanted)
         for value in wanted:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MASK = 0xFFFFFFFF
+_ODD, _OTHER = 0x9E3779B97F4A7C15 - 2**64, 0xBF58476D1CE4E5B9 - 2**64
+"""Odd numbers without a pattern, as int64 has them: products keep their lowest 64 bits."""
 
 
 def key(*parts: object) -> int:
@@ -42,6 +44,11 @@ def halves(seed: int, step: int, path: str) -> tuple[int, int]:
     """The key of a layer's draws in a step, as two numbers of 32 bits."""
     number = key(seed, step, path)
     return number & _MASK, number >> 32
+
+
+def placed(rows: Tensor, places: Tensor) -> Tensor:
+    """Numbers of places within rows, to be drawn for as if they were rows: int64, broadcast."""
+    return rows * _ODD + (places + 1) * _OTHER
 
 
 def from_halves(parts: Sequence[Any], rows: Tensor, shape: Sequence[int]) -> Tensor:

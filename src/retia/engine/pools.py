@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -20,7 +20,7 @@ from retia.engine.trace import NotFlatError
 from retia.engine.values import ValuesProgram
 from retia.engine.walk import Run, walk_values
 from retia.nets.net import Net
-from retia.nets.wiring import Value
+from retia.nets.wiring import Node, Value
 from retia.shapes import Extent
 
 if TYPE_CHECKING:
@@ -314,9 +314,22 @@ def _largest(net: Net, sizes: Mapping[str, int]) -> int:
         if len(known) >= SHAPES:
             known.clear()
         values = [*(("", name) for name in net.wiring.inputs)]
-        values += [value for node in net.wiring.nodes for value in node.outputs]
-        known[key] = max((_elements(net.solution.shape(value), sizes) for value in values), default=1)
+        largest = max((_elements(net.solution.shape(value), sizes) for value in values), default=1)
+        known[key] = max(largest, _largest_of(net, net.wiring.steps, sizes))
     return known[key]
+
+
+def _largest_of(net: Net, nodes: Iterable[Node], sizes: Mapping[str, int]) -> int:
+    """The same of what some nodes give, and the nodes within them."""
+    largest = 1
+    for node in nodes:
+        for value in node.outputs:
+            largest = max(largest, _elements(net.solution.shape(value), sizes))
+        if node.inside is not None:
+            rows = net.solution.sizes(node.path)[node.inside.rows] if node.inside.rows else 1
+            each = _largest_of(net, node.inside.steps, sizes)
+            largest = max(largest, each * _elements((rows,), sizes))
+    return largest
 
 
 def _elements(shape: Any, sizes: Mapping[str, int]) -> int:

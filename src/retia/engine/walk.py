@@ -8,8 +8,9 @@ and hands masks to the layers that ask for one.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -68,6 +69,7 @@ class Moment:
     device: torch.device
     real: torch.dtype
     _masks: list[Tensor | None]
+    scene: Scene
 
     @property
     def training(self) -> bool:
@@ -101,8 +103,85 @@ class Moment:
         self._note("update")
         self.run.updates[join(self.node.key, name)] = value.detach()
 
+    def size(self, name: str) -> Any:
+        """What a variable of the layer's signature is here: a size, or the sizes of a star."""
+        return self.scene.net.solution.sizes(self.node.path)[name]
+
+    def inside(
+        self, given: Sequence[Tensor], places: Tensor, here: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """Run the net within an operator, each example being as many rows as there are places.
+
+        Args:
+            given: at the net's inputs; the rows of an example stand one after another.
+            places: which elements of a sequence the rows are, part of the key of what they draw.
+            here: whether a row is real and not padding, (batch, places); None where all are.
+        Returns:
+            At the net's outputs.
+        """
+        net = self.node.inside
+        assert net is not None
+        stops = _schedule(self.scene.net, self.node, frozenset(net.ends), frozenset())
+        values: dict[Value, Any] = dict(zip(net.given, given, strict=True))
+        self.scene.within(stops, places, here).go(stops, values)
+        return tuple(values[value] for value in net.ends)
+
     def _note(self, word: str) -> None:
         self.run.asked.add((self.node.path, word))
+
+
+@dataclass
+class Scene:
+    """Where nodes are walked: the net, its arrays, what the walk is for, and the rows of the batch.
+
+    Attributes:
+        here: which rows are real and not padding, within an operator; None where all are.
+    """
+
+    net: Net
+    arrays: Mapping[str, Tensor]
+    run: Run
+    batch: int
+    device: torch.device
+    real: torch.dtype
+    here: Tensor | None = None
+
+    def go(self, stops: Sequence[Stop], values: dict[Value, Any]) -> None:
+        """Run nodes one after another; ``values`` gains what they give."""
+        for node, keys, dead in stops:
+            taken = [values[source] for source in node.sources]
+            own = {name: self.arrays[key] for name, key in keys.items()}
+            results = step(node, taken, own, self.moment(node, self._masks(node, taken)))
+            values.update(zip(node.outputs, results, strict=True))
+            for value in dead:
+                del values[value]
+
+    def moment(self, node: Node, masks: list[Tensor | None]) -> Moment:
+        """What a layer may ask here."""
+        training = self.run.training and not self.run.inference(node.path)
+        return Moment(self.run, node, training, self.batch, self.device, self.real, masks, self)
+
+    def within(self, stops: Sequence[Stop], places: Tensor, here: Tensor | None) -> Scene:
+        """The scene in which an operator's net is run; see ``Moment.inside``."""
+        run, times = self.run, len(places)
+        lengths = {name: length.repeat_interleave(times) for name, length in run.lengths.items()}
+        run = replace(run, lengths=lengths)
+        if any(asks(type(node.layer)) for node, _, _ in stops):
+            rows = torch.arange(self.batch, device=self.device) if run.rows is None else run.rows
+            run.rows = draws.placed(rows.unsqueeze(1), places).flatten()
+        if self.here is not None:
+            around = self.here.repeat_interleave(times)
+            here = around if here is None else here.flatten() & around
+        arrays = ChainMap(run.updates, self.arrays)  # type: ignore[arg-type]
+        here = None if here is None else here.flatten()
+        return Scene(self.net, arrays, run, self.batch * times, self.device, self.real, here)
+
+    def _masks(self, node: Node, taken: Sequence[Tensor]) -> list[Tensor | None]:
+        masks = _masks(self.net, node, taken, self.run.lengths)
+        if self.here is None or not node.layer.mixes_batch:
+            return masks
+        rows = [self.here.reshape(-1, *(1,) * (tensor.dim() - 1)) for tensor in taken]
+        return [real if mask is None else real & mask for real, mask in zip(rows, masks, strict=True)]
 
 
 def draw_key(node: Node, seed: int, step: int, epoch: int | None) -> tuple[int, int]:
@@ -144,18 +223,9 @@ def walk_values(
     """
     values: dict[Value, Any] = {("", name): tensor for name, tensor in inputs.items()}
     values.update(given or {})
-    batch, device, real = _frame(values.values(), arrays)
+    scene = Scene(net, arrays, run, *_frame(values.values(), arrays))
     wanted = set(wanted)
-    for node, keys, dead in _schedule(net, frozenset(wanted), frozenset(given or ())):
-        taken = [values[source] for source in node.sources]
-        masks = _masks(net, node, taken, run.lengths)
-        training = run.training and not run.inference(node.path)
-        moment = Moment(run, node, training, batch, device, real, masks)
-        own = {name: arrays[key] for name, key in keys.items()}
-        results = step(node, taken, own, moment)
-        values.update(zip(node.outputs, results, strict=True))
-        for value in dead:
-            del values[value]
+    scene.go(_schedule(net, None, frozenset(wanted), frozenset(given or ())), values)
     return {value: values[value] for value in wanted}
 
 
@@ -202,17 +272,24 @@ Stop: TypeAlias = "tuple[Node, dict[str, str], tuple[Value, ...]]"
 """A node of a walk, the paths of its arrays by name, and the values that nobody needs after it."""
 
 
-def _schedule(net: Net, wanted: frozenset[Value], given: frozenset[Value]) -> list[Stop]:
+def _schedule(
+    net: Net, operator: Node | None, wanted: frozenset[Value], given: frozenset[Value]
+) -> list[Stop]:
+    """What to run for some values: of a net, or of what an operator in it has within."""
     plans: dict[Any, list[Stop]] = net.__dict__.setdefault("_schedules", {})
-    if (wanted, given) not in plans:
-        plans[wanted, given] = _plan(net, wanted, given)
-    return plans[wanted, given]
+    key = (None if operator is None else operator.path, wanted, given)
+    if key not in plans:
+        steps = net.wiring.steps
+        if operator is not None and operator.inside is not None:
+            steps = [*operator.inside.steps]
+        plans[key] = _plan(steps, wanted, given)
+    return plans[key]
 
 
-def _plan(net: Net, wanted: frozenset[Value], given: frozenset[Value]) -> list[Stop]:
+def _plan(steps: Sequence[Node], wanted: frozenset[Value], given: frozenset[Value]) -> list[Stop]:
     alive = set(wanted) - given
     kept: list[Stop] = []
-    for node in reversed(net.wiring.nodes):
+    for node in reversed(steps):
         if not alive & set(node.outputs):
             continue
         last = {source for source in node.sources if source not in alive | wanted and source[0] != ""}
@@ -223,7 +300,9 @@ def _plan(net: Net, wanted: frozenset[Value], given: frozenset[Value]) -> list[S
     return kept[::-1]
 
 
-def _masks(net: Net, node: Node, given: list[Any], lengths: Mapping[str, Tensor]) -> list[Tensor | None]:
+def _masks(
+    net: Net, node: Node, given: Sequence[Tensor], lengths: Mapping[str, Tensor]
+) -> list[Tensor | None]:
     if not lengths:
         return [None] * len(given)
     return [

@@ -84,6 +84,8 @@ class _Inference:
                     self._declare(declared)
             for node in self.wiring.nodes:
                 self._place(node)
+            for node in self.wiring.nodes:
+                self._end(node)
             for declared in self.wiring.declared:
                 if declared.side == "output" or declared.value[0] != "":
                     self._declare(declared)
@@ -119,6 +121,18 @@ class _Inference:
             _term(name, terms)
         if node.layer.solves:
             self.solver.hook(_hook(node), terms, f"{node.label} makes it so", Site(node, "hook"))
+        if node.inside is not None:
+            for term, at in zip(node.inside.signature.inputs, node.inside.given, strict=True):
+                self.solution.values[at] = _pattern(term.dims, terms)
+
+    def _end(self, node: Node) -> None:
+        """Join what the net within an operator gives to what the operator says of it."""
+        if node.inside is None:
+            return
+        terms = self.solution.terms[node.path]
+        for term, source in zip(node.inside.signature.outputs, node.inside.ends, strict=True):
+            fact = Fact("", quiet=True, site=Site(node, "end", term.name, source))
+            self.solver.unify(_pattern(term.dims, terms), self.solution.values[source], fact)
 
     def _place_arrays(self, node: Node, terms: Terms) -> None:
         first = node.key not in self.solution.arrays
@@ -174,6 +188,10 @@ class _Inference:
                 self._spread_kinds(node, kinds)
 
     def _spread_kinds(self, node: Node, kinds: dict[Value, str]) -> None:
+        for pair in node.inside.alike if node.inside is not None else ():
+            known = next((kinds[at] for at in pair if at in kinds), None)
+            if known is not None:
+                kinds.update(dict.fromkeys(pair, known))
         rules = node.layer.kinds
         inputs = list(zip(node.signature.inputs, node.sources, strict=True))
         outputs = list(zip(node.signature.outputs, node.outputs, strict=True))
@@ -228,6 +246,9 @@ class _Inference:
                 port = "" if len(site.node.sources) == 1 else f" at {site.port}"
                 giver = self._giver(site.source)
                 message = f"{site.node.label} takes {expected}{port}, but {giver} gives {got}."
+            elif site.what == "end":
+                message = f"{site.node.label} needs {expected} at {site.port} of the net within it, "
+                message += f"but {self._giver(site.source)} gives {got}."
             elif site.what == "array":
                 message = (
                     f"{site.node.label}: its {site.port} would have shape {expected} here, "

@@ -10,7 +10,7 @@ from retia.errors import ArgumentError, FormatError, UnknownNameError, did_you_m
 from retia.nets import registry
 from retia.nets.chain import check_part
 from retia.nets.net import Net
-from retia.nets.wiring import Value, Wiring
+from retia.nets.wiring import Value, Wiring, join
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -108,6 +108,7 @@ class At(Net):
                 raise UnknownNameError(
                     f"There is no part {path!r}.{did_you_mean(path, filter(None, known))}", path=path
                 )
+            _refuse_inside(net, path)
         if not paths:
             raise ArgumentError("at: name at least one part.", expected=[*filter(None, known)])
         self.__dict__.update(net=net, paths=paths, input=None, output=None)
@@ -168,6 +169,16 @@ class At(Net):
 
     def __repr__(self) -> str:
         return f"{self.net!r}.at({', '.join(map(repr, self.paths))})"
+
+
+def _refuse_inside(net: Net, path: str) -> None:
+    for node in net.wiring.nodes:
+        if node.inside is not None and f"{path}.".startswith(f"{join(node.path, 'net')}."):
+            raise ArgumentError(
+                f"at: {path} is within {node.label}, which runs it many times.",
+                fix=f"net.at({node.path!r})" if node.path else "net",
+                got=path,
+            )
 
 
 registry.register(Shared)

@@ -6,20 +6,43 @@ and export read this; none of them needs to know of chains and graphs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from retia.errors import StructureError
 from retia.nets.ports import Spec, specs
-from retia.shapes import Signature
+from retia.shapes import Signature, Term
 
 if TYPE_CHECKING:
     from retia.nets.layer import Layer
     from retia.nets.net import Net
+    from retia.nets.operator import Operator
 
 Value: TypeAlias = "tuple[str, str]"
 """What a wire carries: the path of the layer that gives it ("" for the net's inputs), and the port."""
+
+
+@dataclass(frozen=True)
+class Inside:
+    """The net that an operator runs within itself, laid flat.
+
+    Attributes:
+        signature: its ports, in the variables of the operator's own signature.
+        given: the values at its inputs, in the order of the signature.
+        steps: its nodes, in the order of computation.
+        ends: the values at its outputs.
+        alike: pairs of a value outside and one inside that are of one kind.
+        rows: the variable of the operator's signature that says how many rows an example has at once; ""
+            where it has one.
+    """
+
+    signature: Signature
+    given: tuple[Value, ...]
+    steps: tuple[Node, ...]
+    ends: tuple[Value, ...]
+    alike: tuple[tuple[Value, Value], ...]
+    rows: str
 
 
 @dataclass(frozen=True)
@@ -32,6 +55,7 @@ class Node:
         sources: the value at each of its inputs, in the order of its signature.
         key: the path under which its arrays are kept (another one's, where they are shared).
         signature: its ports, for as many inputs as it has here.
+        inside: of an operator, the net that it runs.
     """
 
     path: str
@@ -39,6 +63,19 @@ class Node:
     sources: tuple[Value, ...]
     key: str
     signature: Signature
+    inside: Inside | None = None
+
+    @property
+    def parts(self) -> tuple[Node, ...]:
+        """Itself, and of an operator all nodes of the net that it runs, at any depth."""
+        if self.inside is None:
+            return (self,)
+        return (self, *(part for step in self.inside.steps for part in step.parts))
+
+    @property
+    def owned(self) -> tuple[str, ...]:
+        """The paths of its arrays, and of those within it."""
+        return tuple(join(part.key, name) for part in self.parts for name in part.layer.owns())
 
     @property
     def outputs(self) -> tuple[Value, ...]:
@@ -64,7 +101,11 @@ class Declared:
 
 @dataclass
 class Wiring:
-    """The flat form of a net. ``ends[path]`` and ``starts[path]`` are the values at a part's ports."""
+    """The flat form of a net. ``ends[path]`` and ``starts[path]`` are the values at a part's ports.
+
+    ``steps`` are the nodes that are run one after another, an operator with all that is within it being one;
+    ``nodes`` are those within operators too, each after its operator.
+    """
 
     inputs: tuple[str, ...] = ()
     outputs: dict[str, Value] = field(default_factory=dict)
@@ -72,6 +113,7 @@ class Wiring:
     declared: list[Declared] = field(default_factory=list)
     starts: dict[str, dict[str, Value]] = field(default_factory=dict)
     ends: dict[str, dict[str, Value]] = field(default_factory=dict)
+    steps: list[Node] = field(default_factory=list)
     _shared: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
     def place(self, net: Net, path: str, key: str, sources: Mapping[str, Value]) -> dict[str, Value]:
@@ -89,7 +131,28 @@ class Wiring:
         """Lay one layer."""
         node = Node(path, layer, tuple(sources.values()), key, layer.ports(len(sources)))
         self.nodes.append(node)
-        return {term.name: value for term, value in zip(node.signature.outputs, node.outputs, strict=True)}
+        self.steps.append(node)
+        return _by_port(node.signature.outputs, node.outputs)
+
+    def enclose(
+        self, operator: Operator, path: str, key: str, sources: Mapping[str, Value]
+    ) -> dict[str, Value]:
+        """Lay an operator, and within it the net that it runs."""
+        around, self.steps, place = self.steps, [], len(self.nodes)
+        own = operator.within(len(sources))
+        given = {term.name: (f"{path or '*'}>", term.name) for term in own.inputs}
+        ends = self.place(operator.net, join(path, "net"), join(key, "net"), given)
+        ports = operator.ports(len(sources))
+        outputs = _by_port(ports.outputs, [(path or "*", term.name) for term in ports.outputs])
+        alike = [(sources[name], value) for name, value in given.items() if name in sources]
+        alike += [(ends[origin], outputs[name]) for name, origin in operator.origins().items()]
+        inside = Inside(
+            own, tuple(given.values()), tuple(self.steps), tuple(ends.values()), tuple(alike), operator.rows
+        )
+        node = Node(path, operator, tuple(sources.values()), key, ports, inside)
+        self.nodes.insert(place, node)
+        self.steps = [*around, node]
+        return outputs
 
     def share(self, name: str, net: Net, path: str, key: str) -> str:
         """The key of what is shared under a name: that of its first place."""
@@ -106,7 +169,7 @@ class Wiring:
         """The nodes that the outputs depend on, in order."""
         wanted = set(self.outputs.values())
         kept = []
-        for node in reversed(self.nodes):
+        for node in reversed(self.steps):
             if wanted & set(node.outputs):
                 wanted |= set(node.sources)
                 kept.append(node)
@@ -114,7 +177,15 @@ class Wiring:
 
     def producer(self, value: Value) -> Node | None:
         """The node that gives a value; None for an input of the net."""
-        return next((node for node in self.nodes if value in node.outputs), None)
+        return next((node for node in self.nodes if value in node.outputs or value in _given(node)), None)
+
+
+def _given(node: Node) -> tuple[Value, ...]:
+    return node.inside.given if node.inside is not None else ()
+
+
+def _by_port(terms: Iterable[Term], values: Iterable[Value]) -> dict[str, Value]:
+    return {term.name: value for term, value in zip(terms, values, strict=True)}
 
 
 def join(path: str, name: str) -> str:

@@ -22,7 +22,7 @@ from retia.formats.header import DTYPES, Entry
 from retia.nets.arrays import Arrays
 from retia.nets.expression import canonical
 from retia.nets.net import Net
-from retia.nets.wiring import Value, join
+from retia.nets.wiring import Value
 from retia.training.frozen import Cut
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def trunk_key(net: Net, cut: Cut, arrays: Mapping[str, Tensor]) -> str:
     for number, node in enumerate(cut.nodes):
         lines.append(f"{number} {canonical(node.layer.bare())} {[names[source] for source in node.sources]}")
         names.update({value: f"{number} {value[1]}" for value in node.outputs})
-        own.update({f"{number}.{name}": arrays[join(node.key, name)] for name in node.layer.owns()})
+        own.update({f"{number}.{place}": arrays[path] for place, path in enumerate(node.owned)})
     lines += [names[value] for value in cut.values]
     return hashlib.sha256("\n".join([*lines, Arrays(own).digest()]).encode()).hexdigest()
 

@@ -79,7 +79,7 @@ class Frozen:
         First those after the last frozen arrays: of the layers that follow, as many as make what is kept
         smallest. Then places further to the front, where less is saved.
         """
-        last = max((n for n, node in enumerate(self.nodes, 1) if node.layer.owns()), default=0)
+        last = max((n for n, node in enumerate(self.nodes, 1) if node.owned), default=0)
         ends = sorted(range(last, len(self.nodes) + 1), key=lambda end: (self._weight(end), -end))
         for end in [*ends, *range(last - 1, 0, -1)] if last else []:
             yield self._cut(end)
@@ -113,14 +113,14 @@ def refuse_idle(step: Step) -> None:
     """
     nodes, _ = reached(step.net, step.objective.wanted)
     moved = set(step.learned)
-    if any(join(node.key, name) in moved for node in nodes for name in node.layer.owns()):
+    if any(path in moved for node in nodes for path in node.owned):
         return
     if not step.paces.of:
         raise TrainingError("The net has no arrays to train.", fix="rt.measure(net, data) judges it as it is")
     raise TrainingError(
         f"The loss ({step.objective.name}) reads no array that is trained.",
         fix="rates above 0 for layers that it reads",
-        expected=[join(node.key, name) for node in nodes for name in node.layer.owns()],
+        expected=[path for node in nodes for path in node.owned],
         got=step.learned,
     )
 
@@ -150,10 +150,11 @@ def find_frozen(step: Step, arrays: Mapping[str, Tensor], one: Batch) -> Frozen:
     with torch.no_grad():
         wanted = [value for node in steady for value in node.outputs]
         values = walk_values(net, one.inputs, arrays, run, wanted)
+    whole = {part.path: node.path for node in nodes for part in node.parts}
     for word in OTHERWISE:
         for path, asked in run.asked:
             if asked == word and not (word == "training" and path in paces.still):
-                moving.setdefault(path, OTHERWISE[word])
+                moving.setdefault(whole[path], OTHERWISE[word])
     steady = _steady(nodes, moving)
     likes = {value: torch.empty_like(tensor, device="meta") for value, tensor in values.items()}
     solid = _solid(steady)
@@ -169,7 +170,7 @@ def reached(net: Net, wanted: Iterable[Value], given: Iterable[Value] = ()) -> t
     given = set(given)
     alive = set(wanted) - given
     nodes = []
-    for node in reversed(net.wiring.nodes):
+    for node in reversed(net.wiring.steps):
         if alive & set(node.outputs):
             alive |= set(node.sources) - given
             nodes.append(node)
@@ -190,15 +191,16 @@ def resting(net: Net, paces: Rates) -> set[str]:
 def _moving(nodes: Sequence[Node], paces: Rates) -> dict[str, str]:
     """Layers that are not the same in every step, as far as they say so, and why."""
     moved = set(paces.moved)
-    loose = {n.key for n in nodes if n.path not in paces.still and not _all_learned(n)}
-    found = {}
-    for node in nodes:
-        if any(join(node.key, name) in moved for name in node.layer.owns()):
-            found[node.path] = TRAINED
-        elif node.path not in paces.still and node.layer.mixes_batch:
-            found[node.path] = MIXES
-        elif node.key in loose:  # statistics that this place shares with one where they move
-            found[node.path] = OTHERWISE["update"]
+    parts = [(part, node.path) for node in nodes for part in node.parts]
+    loose = {part.key for part, _ in parts if part.path not in paces.still and not _all_learned(part)}
+    found: dict[str, str] = {}
+    for part, path in parts:
+        if any(join(part.key, name) in moved for name in part.layer.owns()):
+            found[path] = TRAINED
+        elif part.path not in paces.still and part.layer.mixes_batch:
+            found.setdefault(path, MIXES)
+        elif part.key in loose:  # statistics that this place shares with one where they move
+            found.setdefault(path, OTHERWISE["update"])
     return found
 
 
@@ -225,7 +227,7 @@ def _solid(steady: Sequence[Node]) -> tuple[Node, ...]:
     for node in steady:
         if any(not source[0] or source in fed for source in node.sources):
             fed |= set(node.outputs)
-            if node.layer.owns() or kept & set(node.sources):
+            if node.owned or kept & set(node.sources):
                 kept |= set(node.outputs)
                 found.append(node)
     return tuple(found)
@@ -233,7 +235,7 @@ def _solid(steady: Sequence[Node]) -> tuple[Node, ...]:
 
 def _why(nodes: Sequence[Node], moving: Mapping[str, str], paces: Rates) -> str:
     """What stands before the frozen layers and is not the same in every step."""
-    frozen = [node for node in nodes if node.path in paces.still and node.layer.owns()]
+    frozen = [node for node in nodes if any(p.path in paces.still and p.layer.owns() for p in node.parts)]
     if not frozen:
         return "the loss reads no frozen layer"
     before = {value for node in frozen for value in node.sources}

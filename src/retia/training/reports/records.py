@@ -248,7 +248,7 @@ def _watched(step: Step, batch: Batch) -> list[Node]:
     """The layers that the loss depends on and the walk runs, with arrays to learn or units to watch."""
     alive: set[Value] = {*step.objective.wanted} - {*batch.given}
     kept = []
-    for node in reversed(step.net.wiring.nodes):
+    for node in reversed(step.net.wiring.steps):
         if alive & {*node.outputs}:
             alive |= {*node.sources} - {*batch.given}
             kept.append(node)
@@ -257,10 +257,14 @@ def _watched(step: Step, batch: Batch) -> list[Node]:
 
 
 def _weights(node: Node) -> list[str]:
-    """Paths of what a layer learns, at the first of the places that share it."""
-    if node.key != node.path:
-        return []
-    return [join(node.key, name) for name, array in node.layer.owns().items() if array.learned]
+    """Paths of what a layer learns, or the layers within it, at the first of the places that share it."""
+    return [
+        join(part.key, name)
+        for part in node.parts
+        if part.key == part.path
+        for name, array in part.layer.owns().items()
+        if array.learned
+    ]
 
 
 # Figures ------------------------------------------------------------------------------------------
