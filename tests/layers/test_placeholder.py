@@ -41,6 +41,10 @@ def test_it_refuses_to_compute_and_names_its_place():
         "  fix   make the net with a layer in its place: gap=rt.Linear(...), say"
     )
     assert caught.value.path == "body.gap"
+    net = rt.Chain(rt.Placeholder("n -> 3"), rt.Linear(1), input=2, output=rt.Vector(1))
+    with pytest.raises(rt.StructureError, match=r"in its place: rt\.Linear") as caught:
+        rt.train(net, ([[1.0, 2.0]] * 4, [[1.0]] * 4))
+    assert caught.value.path == "0"
 
 
 def test_a_signature_is_read_when_the_layer_is_made():

@@ -70,7 +70,7 @@ def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     kind = type("Own", (Server,), {"asked": []})
     running = ThreadingHTTPServer(("127.0.0.1", 0), kind)
-    thread = threading.Thread(target=running.serve_forever, daemon=True)
+    thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield running
     running.shutdown()

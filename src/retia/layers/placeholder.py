@@ -57,8 +57,9 @@ class Placeholder(Layer):
     def forward(self, *x: Tensor, moment: Any) -> NoReturn:
         path = moment.node.path or "it"
         name = path.rpartition(".")[2]
+        keyword = f"{name}=" if name.isidentifier() else ""
         raise StructureError(
             f"{path} ({self.brief}) holds a place and does not compute.",
-            fix=f"make the net with a layer in its place: {name}=rt.Linear(...), say",
+            fix=f"make the net with a layer in its place: {keyword}rt.Linear(...), say",
             path=path,
         )
