@@ -16,7 +16,7 @@ from job import options, some, tell
 
 import retia as rt
 
-asked = options(__doc__, epochs=10)
+asked = options(__doc__, epochs=6)
 FORMS = (
     "%d %B %Y", "%B %d, %Y", "%d.%m.%Y", "%m/%d/%Y", "%d %b %y", "%A, %d %B %Y", "%b %d %Y", "%Y%m%d",
     "%a %d %b %Y", "%d-%b-%Y", "day %d of %B %Y", "%B the %dth, %Y", "%Y, %d %B",

@@ -1,4 +1,4 @@
-"""The Python of docs/training.md runs as it stands, and answers what its comments say."""
+"""The Python of the pages in docs runs as it stands, and answers what its comments say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BEGIN, *SECTIONS = re.split(r"^## ", (ROOT / "docs" / "training.md").read_text(encoding="utf8"), flags=re.M)
+PAGES = {
+    name: re.split(r"^## ", (ROOT / "docs" / f"{name}.md").read_text(encoding="utf8"), flags=re.M)
+    for name in ("data", "training")
+}
+SECTIONS = [(name, section) for name, (_, *sections) in PAGES.items() for section in sections]
 
 
 def blocks(text: str) -> list[str]:
@@ -22,9 +26,9 @@ def run(block: str, names: dict[str, Any]) -> None:
     lines = block.splitlines()
     for statement in ast.parse(block).body:
         if not isinstance(statement, ast.Expr):
-            exec(compile(ast.Module([statement], []), "training.md", "exec"), names)
+            exec(compile(ast.Module([statement], []), "page", "exec"), names)
             continue
-        answer = eval(compile(ast.Expression(statement.value), "training.md", "eval"), names)
+        answer = eval(compile(ast.Expression(statement.value), "page", "eval"), names)
         last = lines[(statement.end_lineno or 0) - 1]
         said = re.fullmatch(r"\s+# (.*)", last[statement.end_col_offset or 0 :])
         if said and answer is not None:
@@ -38,13 +42,15 @@ def test_the_page_says_which_answers_it_means(tmp_path: Path) -> None:
         run("x * 2  # 5", names)
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.partition("\n")[0])
-def test_what_the_page_on_training_says_is_so(
-    section: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("page", "section"), SECTIONS, ids=[f"{page}: {text.splitlines()[0]}" for page, text in SECTIONS]
+)
+def test_what_a_page_says_is_so(
+    page: str, section: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    for block in [*blocks(BEGIN), *blocks(section)]:
+    for block in [*blocks(PAGES[page][0]), *blocks(section)]:
         run(block, names)
 
 
