@@ -16,7 +16,7 @@ from retia.engine.course import course
 from retia.engine.ending import ending
 from retia.engine.intake import device_of, float_kind
 from retia.engine.pieces import Pieces
-from retia.engine.walk import Moment, Run, asks, fit, step
+from retia.engine.walk import Moment, Run, Scene, asks, fit, step
 from retia.errors import ArgumentError, DataError, ShapeError
 from retia.layers.memory import Growing
 from retia.nets.codec import Reading
@@ -189,11 +189,11 @@ class Stateful:
 
     def _turns_of(self, led: Sequence[tuple[Node, Steps]]) -> list[Turn]:
         net, arrays = self.net, self.net.arrays
-        rows, device, real = self.batch or 1, device_of(net), float_kind(net)
+        scene = Scene(net, arrays, Run(), self.batch or 1, device_of(net), float_kind(net))
         turns = []
         for node, how in led:
             own = {name: arrays[join(node.key, name)] for name in node.layer.owns()}
-            moment = Moment(Run(), node, False, rows, device, real, [None] * len(node.sources))
+            moment = scene.moment(node, [None] * len(node.sources))
             turns.append(Turn(node, how, own, moment, node.outputs))
         return turns
 
