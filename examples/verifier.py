@@ -1,6 +1,6 @@
 """A siamese verifier: do two pictures show the same digit? It also says so of digits that it never saw.
 
-Both pictures of a pair go through the same convolutions (``rt.Shared``: one set of arrays in two places),
+Both pictures of a pair go through the same convolutions (``rt.Pair``: one set of arrays in two places),
 which make a vector of each; how far the vectors are apart, number by number, decides. Half of all pairs are
 alike.
 
@@ -32,39 +32,34 @@ def pairs(digits: rt.Data, labels: tuple[int, ...], count: int) -> rt.Data:
         rows = digit[left] == label
         mine, others = (draw.choice(np.flatnonzero(each), count) for each in (digit == label, digit != label))
         right[rows] = np.where(same, mine, others)[rows]
-    return rt.data({"left": pictures[left], "right": pictures[right], "same": same})
+    return rt.data({"left": pictures[left], "right": pictures[right], "output": same})
 
 
 def by_pixels(data: rt.Data) -> float:
     """The share of pairs that the distance of their pixels tells apart, with the best bound there is."""
     columns = data.arrays()
     left, right = (columns[side].reshape(len(data), -1).astype(np.float32) for side in ("left", "right"))
-    alike = columns["same"][np.argsort(((left - right) ** 2).sum(1))]  # the nearest first
+    alike = columns["output"][np.argsort(((left - right) ** 2).sum(1))]  # the nearest first
     right_so_far = np.cumsum(alike) + (~alike).sum() - np.cumsum(~alike)
     return float(right_so_far.max() / len(data))
 
 
-asked = options(__doc__, epochs=6)
+asked = options(__doc__, epochs=5)
 count = asked.examples or 40_000
 digits = rt.data("mnist")
 seen = tuple(label for label in range(10) if label not in UNSEEN)
 learn, check = digits.train.split(0.9)
 
-eye = rt.Shared(
-    "eye",
-    rt.Chain(
-        rt.Conv2d(16, 5), rt.ReLU(), rt.MaxPool2d(2), rt.Conv2d(32, 5), rt.ReLU(), rt.MaxPool2d(2),
-        rt.Flatten(), rt.Linear(64),
-    ),
+eye = rt.Chain(
+    rt.Conv2d(16, 5), rt.ReLU(), rt.MaxPool2d(2), rt.Conv2d(32, 5), rt.ReLU(), rt.MaxPool2d(2),
+    rt.Flatten(), rt.Linear(64),
 )  # fmt: skip
-left, right = rt.Input(name="left"), rt.Input(name="right")
-apart = eye(left) - eye(right)
+apart = rt.Graph(lambda left, right: (left - right) ** 2)
 picture = rt.Image(28, 28, color="gray")
-net = rt.Graph(
-    {"same": rt.Sigmoid()(rt.Linear(1)(apart * apart))},
-    input={"left": picture, "right": picture},
-    output={"same": rt.Boolean()},
-)
+net = rt.Chain(
+    rt.Pair(eye, rt.Chain(apart, rt.Linear(1), rt.Sigmoid()), name="eye"),
+    input={"left": picture, "right": picture}, output=rt.Boolean(),
+)  # fmt: skip
 print(net)
 run = rt.train(
     net, pairs(learn, seen, count), validation=pairs(check, seen, count // 10), epochs=asked.epochs

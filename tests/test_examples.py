@@ -20,8 +20,8 @@ KEYS = ["job", "data", "split", "parameters", "figure", "baseline", "seconds"]
 QUICK = {"recommender": 2000, "tables": 300}
 """Scripts that take seconds, and how many examples they are given."""
 
-SLOW = {"fashion": 500, "multitask": 500, "verifier": 500}
-NEEDS = {"fashion": "fashion_mnist"}
+SLOW = {"fashion": 500, "multitask": 500, "spoken_digits": 120, "verifier": 500}
+NEEDS = {"fashion": "fashion_mnist", "spoken_digits": "fsdd"}
 """What of the prepared data a script reads."""
 
 
