@@ -35,6 +35,11 @@ def candidates(rng, shape):
         fitting["LogSoftmax"] = rt.LogSoftmax()
         fitting["Reshape"] = rt.Reshape(-1)
         fitting["Transpose"] = rt.Transpose(*axes)
+        fitting["Sort"] = rt.Sort()
+        fitting["RandomArray"] = rt.Graph(lambda x: x + rt.RandomArray(*shape))
+        fitting["Fourier"] = rt.Fourier()
+        if shape[-1] in (1, 2, 4, 8):
+            fitting["WalshHadamard"] = rt.WalshHadamard()
         fitting["Part"] = rt.Part(slice(0, max(1, shape[0] - 1)))
         fitting["Pad"] = rt.Pad(*[(1, 0)] * rank)
         fitting["Reduce"] = rt.Reduce("mean")
