@@ -23,7 +23,7 @@ Try: TypeAlias = "tuple[int, dict[str, Choice]]"
 """A trial's number, and what it tries."""
 OWN = "optimizer."
 """What settings of the optimizer's begin with; the learning rate also goes by its own name."""
-UNTOLD = ("epoch", "rate", "examples_per_second", "seconds")
+UNTOLD = ("epoch", "rate", "examples_per_second", "seconds", "waiting")
 
 
 class Tries:

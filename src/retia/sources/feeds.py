@@ -7,7 +7,9 @@ tensors. What packs (codecs, mostly) is handed in.
 
 from __future__ import annotations
 
+import importlib
 import os
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,10 +43,12 @@ class Feed(ABC):
         names: of the columns that are packed.
         varies: whether sizes vary from example to example: then batches are padded, and hold the sizes of
             such a column beside it, under ``SIZES`` and its name.
+        streams: whether rows are packed when they are asked for, so that a reader may have to wait.
     """
 
     names: tuple[str, ...]
     varies: bool = False
+    streams: bool = False
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -64,6 +68,10 @@ class Feed(ABC):
     def extents(self) -> Tensor | None:
         """How much each example has of what varies, int64; None where nothing does, or it is not known."""
         return None
+
+    def waited(self) -> float:
+        """Seconds that readers of ``stream`` have waited until now for rows that were not packed yet."""
+        return 0.0
 
     def part(self, rows: Tensor) -> Feed:
         """Some rows, counted from 0 again, in memory of their own where all rows are in memory."""
@@ -137,6 +145,8 @@ class StreamingFeed(Feed):
         varies: whether a packer answers rows of several sizes.
     """
 
+    streams = True
+
     def __init__(
         self,
         data: Data,
@@ -150,6 +160,7 @@ class StreamingFeed(Feed):
         self._data = data
         self._packers = dict(packers)
         self._threads = _threads(threads)
+        self._waited = 0.0
 
     def __len__(self) -> int:
         return len(self._data)
@@ -169,9 +180,21 @@ class StreamingFeed(Feed):
                     waiting.append(pool.submit(self.take, index))
                 if not waiting:
                     return
-                yield waiting.popleft().result()
+                yield self._result(waiting.popleft())
         finally:  # also when the reader stops early, or a batch failed
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def _result(self, coming: Future[dict[str, Tensor]]) -> dict[str, Tensor]:
+        if coming.done():
+            return coming.result()
+        begun = time.perf_counter()
+        try:
+            return coming.result()
+        finally:
+            self._waited += time.perf_counter() - begun
+
+    def waited(self) -> float:
+        return self._waited
 
 
 class JoinedFeed(Feed):
@@ -179,7 +202,7 @@ class JoinedFeed(Feed):
 
     def __init__(self, one: Feed, other: Feed) -> None:
         self.names = (*one.names, *other.names)
-        self.varies = one.varies or other.varies
+        self.varies, self.streams = one.varies or other.varies, one.streams or other.streams
         self._one, self._other = one, other
 
     def __len__(self) -> int:
@@ -192,6 +215,9 @@ class JoinedFeed(Feed):
         every = list(batches)
         for one, other in zip(self._one.stream(every), self._other.stream(every), strict=True):
             yield {**one, **other}
+
+    def waited(self) -> float:
+        return self._one.waited() + self._other.waited()
 
     def extents(self) -> Tensor | None:
         one, other = self._one.extents(), self._other.extents()
@@ -207,7 +233,7 @@ class PartFeed(Feed):
     """
 
     def __init__(self, whole: Feed, rows: Tensor) -> None:
-        self.names, self.varies = whole.names, whole.varies
+        self.names, self.varies, self.streams = whole.names, whole.varies, whole.streams
         self._whole, self._rows = whole, rows
 
     def __len__(self) -> int:
@@ -218,6 +244,9 @@ class PartFeed(Feed):
 
     def stream(self, batches: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
         return self._whole.stream(self._rows[index] for index in batches)
+
+    def waited(self) -> float:
+        return self._whole.waited()
 
     def extents(self) -> Tensor | None:
         every = self._whole.extents()
@@ -237,7 +266,7 @@ def joined(one: Feed, other: Feed) -> Feed:
 def feed(
     data: Data, packers: Mapping[str, Packer], *, limit: int | None = None, threads: int | None = None
 ) -> Feed:
-    """The feed that suits a set: resident where the packed columns fit, else streaming.
+    """The feed that suits a set: resident where the packed columns fit, else streaming; or what it asks for.
 
     Args:
         data: a set that is not empty.
@@ -258,7 +287,7 @@ def feed(
     tried = [pack(data, name, packer, rows) for name, packer in packers.items()]
     values = [each.values if isinstance(each, Ragged) else each for each in tried]
     needed = len(data) / len(rows) * sum(each.numel() * each.element_size() for each in values)
-    if needed > limit:
+    if needed > limit or data.streams:
         varies = any(isinstance(each, Ragged) for each in tried)
         return StreamingFeed(data, packers, threads=threads, varies=varies)
     return resident(columns(data, packers, threads=threads))
@@ -299,7 +328,20 @@ def free_memory() -> int:
         group = Path("/sys/fs/cgroup")
         most, used = (int((group / f"memory.{what}").read_text()) for what in ("max", "current"))
         free.append(max(0, most - used))
-    return min(free)
+    return min([*free, *_allowed()])
+
+
+def _allowed() -> list[int]:
+    """Bytes that the limits of this process still allow (``ulimit -v`` and ``-d``), where there are any."""
+    found: list[int] = []
+    with suppress(ImportError, OSError, ValueError):
+        limits = importlib.import_module("resource")
+        told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        for name, used in (("RLIMIT_AS", "VmSize"), ("RLIMIT_DATA", "VmData")):
+            most = limits.getrlimit(getattr(limits, name))[0]
+            if most != limits.RLIM_INFINITY:
+                found.append(max(0, most - 1024 * int(told[used].split()[0])))
+    return found
 
 
 def _check(data: Data, packers: Mapping[str, Packer]) -> None:

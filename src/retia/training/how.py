@@ -159,7 +159,7 @@ def figures_of(ready: Prepared, step: Step) -> list[str]:
     """The figures that every entry of the history will have."""
     own = ["loss", *(gauge.name for gauge in step.gauges if gauge.adder is not None)]
     held = [f"val_{name}" for name in ("loss", *(gauge.name for gauge in step.gauges))]
-    rest = ["seconds", "rate", "examples_per_second"]
+    rest = ["seconds", "rate", "examples_per_second", *(["waiting"] if ready.train.feed.streams else [])]
     return [*own, *(held if ready.validation is not None else []), *rest]
 
 

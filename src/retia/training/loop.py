@@ -101,6 +101,7 @@ class Loop:
         self.recorder = Recorder(step, ready.train, how.epochs, begun.records if begun is not None else ())
         self.settings = self._settings(ready.train.device)
         self._factor = 1.0
+        self._waited = 0.0
 
     def _runner(self) -> Runner:
         device = self.ready.train.device
@@ -200,7 +201,7 @@ class Loop:
 
     def begin(self, epoch: int) -> None:
         """Begin an epoch, counted from 1, or go on with it."""
-        self.begun = time.perf_counter()
+        self.begun, self._waited = time.perf_counter(), self.ready.train.feed.waited()
         course = self.course
         if course.epoch != epoch:
             course.epoch, course.batch, course.total, course.done = epoch, 0, 0.0, 0
@@ -239,7 +240,12 @@ class Loop:
     def so_far(self) -> dict[str, float]:
         """Loss, metrics and speed of the epoch until now."""
         speed = self.done / (time.perf_counter() - self.begun)
-        return {**self._told(), "examples_per_second": speed}
+        return {**self._told(), "examples_per_second": speed, **self._waiting(time.perf_counter())}
+
+    def _waiting(self, now: float) -> dict[str, float]:
+        """The share of the epoch's time until now that was spent waiting for data, where they stream."""
+        feed = self.ready.train.feed
+        return {"waiting": (feed.waited() - self._waited) / (now - self.begun)} if feed.streams else {}
 
     def end(self, trained: float) -> dict[str, Any]:
         """The entry of the epoch, whose last step was done at a time.
@@ -254,6 +260,7 @@ class Loop:
             "seconds": time.perf_counter() - self.begun,
             "rate": self.rate * self._factor,
             "examples_per_second": self.done / (trained - self.begun),
+            **self._waiting(trained),
         }
 
     def told_to_stop(self) -> str:

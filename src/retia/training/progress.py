@@ -15,6 +15,9 @@ from retia._late import Late
 _console: Any = Late("rich.console")
 _progress: Any = Late("rich.progress")
 
+WORTH = 0.05
+"""A share of the time spent waiting for data that is told."""
+
 EVERY = 0.1
 """Seconds between two looks at the numbers."""
 
@@ -106,6 +109,8 @@ def tell(numbers: Mapping[str, Any]) -> str:
             words.append(f"{value:.1f} s")
         elif name == "examples_per_second":
             words.append(f"{value:,.0f} examples/s")
+        elif name == "waiting":
+            words += [f"waiting for data {value:.0%}"] if value >= WORTH else []
         elif "accuracy" in name:
             words.append(f"{name} {value:.4f}")
         else:

@@ -32,7 +32,8 @@ class Training:
         last: the net after the last step.
         history: one dict an epoch: ``epoch`` (from 1), ``loss`` and ``accuracy`` (running means over the
             epoch's examples, in training behaviour), ``val_loss`` and ``val_accuracy`` (after the epoch, in
-            inference behaviour), ``seconds`` (the whole epoch), ``rate``, ``examples_per_second``. Accuracy
+            inference behaviour), ``seconds`` (the whole epoch), ``rate``, ``examples_per_second``; where data
+            stream, ``waiting``: the share of the training's time that was spent waiting for them. Accuracy
             stands there where the output is classes or booleans, ``val_`` where there is a validation part;
             so do other ``metrics``.
         best_epoch: from 1; 0 if no epoch was finished.

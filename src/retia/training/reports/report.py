@@ -25,7 +25,7 @@ WIDTH = 80
 SHOWN = 16
 """Epochs that a table shows, about; the history has them all."""
 
-HIDDEN = ("rate", "examples_per_second")
+HIDDEN = ("rate", "examples_per_second", "waiting")
 """What the table of epochs leaves out: it is told once below."""
 
 LAYER_HEADS = ("layer", "weights", "gradient", "moved", "mean", "deviation", "dead", "saturated")
