@@ -28,7 +28,7 @@ def drawn_pictures(seed, pictures):
         boxes = drawn_boxes(rng, count)
         labels = [PETS[i] for i in rng.integers(0, 2, count)]
         true.append(Found(boxes, labels, np.ones(count)))
-        near = boxes + rng.normal(0, 0.02, boxes.shape)
+        near = boxes + rng.uniform(-0.024, 0.024, boxes.shape)
         kept = rng.random(count) < 0.8
         extra = drawn_boxes(rng, int(rng.integers(0, 4)))
         named = [label if rng.random() < 0.9 else PETS[rng.integers(2)] for label in labels]

@@ -38,7 +38,11 @@ Arrays = Mapping[str, Any]
 
 
 class Kept(ABC):
-    """The interface of what is kept of one output. ``arrays`` has one row an example, in their order."""
+    """The interface of what is kept of one output. ``arrays`` has one row an example, in their order.
+
+    Where their lengths vary, rows of decisions are padded, numbers stand one after the other, and ``sizes``
+    says how many positions, or numbers, each example has.
+    """
 
     sense: str
     arrays: Arrays
@@ -330,6 +334,9 @@ class Collector:
             return
         mask = mask_of(self._shape, value, lengths) if lengths else None
         known = self.decider.known(value, target, mask)
+        if mask is not None:
+            real = mask.expand_as(value) if self.decider.sense == NUMBERS else mask
+            self._parts.setdefault("sizes", []).append(real.flatten(1).sum(1).numpy())
         if self.decider.sense == NUMBERS:
             self._add_numbers(value, target, known)
             return

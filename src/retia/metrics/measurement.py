@@ -447,11 +447,13 @@ class Measurement:
 
     def _things(self, asked: str, decided: str, numbers: str) -> Any:
         kept = self._kept(asked, Kept)
+        sizes = kept.arrays.get("sizes")
         if isinstance(kept, Decisions):
-            return np.array(kept.labels, dtype=object)[kept.arrays[decided]].tolist()
+            rows = np.array(kept.labels, dtype=object)[kept.arrays[decided]].tolist()
+            return rows if sizes is None else [row[:size] for row, size in zip(rows, sizes, strict=True)]
         if isinstance(kept, Detections):
             return kept.decided() if decided == "answered" else kept.true
         assert isinstance(kept, Numbers)
         found = kept.own(numbers, asked)
         found.flags.writeable = False
-        return found
+        return found if sizes is None else np.split(found, sizes.cumsum()[:-1])
