@@ -246,6 +246,9 @@ def test_what_else_a_net_reads_is_given() -> None:
     assert str(net.generate(length=6, given={"source": "xyzzy"})) == codec.text(numbers)
     several = net.generate(["", ""], length=6, given={"source": ["xyzzy", "zx"]})
     assert str(several[0]) == codec.text(numbers)
+    assert refused(net, ["", ""], given={"source": ["x"]}) == (
+        "generate: there are 2 prompts, but 1 things are given at source."
+    )
 
 
 @pytest.mark.parametrize("fixed", [True, False])

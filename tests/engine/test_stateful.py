@@ -130,6 +130,26 @@ def test_an_element_without_its_axis_is_answered_without_it() -> None:
     assert rt.Embedding(3, classes=4, input=("n",)).init().stateful()(2).shape == (3,)
 
 
+def test_shared_layers_remember_each_for_its_place() -> None:
+    shared = rt.Shared("cell", rt.GRU(3))
+    net = rt.Chain(shared, rt.Tanh(), shared, input=("n", 3)).init()
+    x = torch.randn(5, 3)
+    close(led(net.stateful(), x, [2, 1, 2]), net(x))
+
+
+def test_what_is_remembered_is_not_the_callers_memory() -> None:
+    ports = {"query": ("m", 2), "key": ("n", 2), "value": ("n", 2)}
+    net, x = rt.Attention(causal=True, input=ports), torch.randn(4, 2)
+    view, buffer = net.stateful(), torch.empty(1, 2)
+    found = []
+    for element in x:
+        buffer[0] = element
+        result = view(dict.fromkeys(ports, buffer))
+        found.append(result.clone())
+        result.zero_()  # nor is what it answered
+    close(torch.cat(found), net(dict.fromkeys(ports, x)))
+
+
 # What is known whole ------------------------------------------------------------------------------
 
 

@@ -95,7 +95,8 @@ class Pieces:
     def _of_rank(self, port: Port, thing: Any, axis: int | None) -> tuple[Tensor, bool]:
         """An array as a batch, and whether it had no axis to go along."""
         tensor = as_batch(thing, port.kind, float_kind(self.net), port.name).to(device_of(self.net))
-        batch = tensor.unsqueeze(0) if self.batch is None else tensor
+        # Not the caller's memory: layers may remember what comes in, and a buffer may be filled again.
+        batch = (tensor.unsqueeze(0) if self.batch is None else tensor).clone()
         shape = port.shape
         if shape is None:
             return batch, False

@@ -100,8 +100,16 @@ def generate(
 
     if not isinstance(prompt, list | tuple):
         return written(prompt, 0, given)
-    things = [{name: each[row] for name, each in (given or {}).items()} for row in range(len(prompt))]
-    return [written(each, row, things[row]) for row, each in enumerate(prompt)]
+    for name, things in (given or {}).items():
+        if len(things) != len(prompt):
+            raise ArgumentError(
+                f"generate: there are {len(prompt)} prompts, but {len(things)} things are given at {name}.",
+                path=name,
+                expected=len(prompt),
+                got=len(things),
+            )
+    rows = [{name: things[row] for name, things in (given or {}).items()} for row in range(len(prompt))]
+    return [written(each, row, rows[row]) for row, each in enumerate(prompt)]
 
 
 def _stops(stop: Any) -> tuple[str, ...]:
