@@ -135,6 +135,10 @@ def test_a_loss_function_that_answers_something_else_is_an_error():
         ({"c": "mse"}, r"no output 'c'; there are a, b"),
         ({}, "loss names no output"),
         ({"a": ("mse", -1)}, "weight of a is above 0; got -1"),
+        (
+            {"a": ("mse", 0), "b": "mse"},
+            "above 0; got 0.\n  fix   leave 'a' out of loss=: outputs without a loss are not trained",
+        ),
         ({"a": ("mse", True)}, "a pair is a loss and its weight"),
         (
             {"a": 3},

@@ -136,7 +136,9 @@ def term_of(net: Net, port: str, given: Any, whole: Mapping[str, bool]) -> Term:
             raise ArgumentError(f"loss: a pair is a loss and its weight; got {given!r}.", got=given)
         given, weight = given
     if not 0 < weight < float("inf"):
-        raise ArgumentError(f"loss: the weight of {port} is above 0; got {weight!r}.", got=weight)
+        idle = weight == 0 and len(net.outputs) > 1
+        cure = f"leave {port!r} out of loss=: outputs without a loss are not trained" if idle else None
+        raise ArgumentError(f"loss: the weight of {port} is above 0; got {weight!r}.", fix=cure, got=weight)
     at = net.wiring.outputs[port]
     ending = _ending(net.wiring.producer(at))
     if given is None:
