@@ -38,7 +38,7 @@ class Kernel(Layer):
     bias: bool = setting(flag, default=True)
 
     @abstractmethod
-    def steps(self) -> Sequence[Slide | Scatter]:
+    def moves(self) -> Sequence[Slide | Scatter]:
         """The arithmetic of sizes along each spatial axis."""
 
     def validate(self) -> None:
@@ -64,7 +64,7 @@ class Kernel(Layer):
         return {"weight": Array(f"{outer} {inner} {window}"), **bias}
 
     def solve(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {**self._solve_groups(known), **solve_axes(self, self.steps(), known)}
+        return {**self._solve_groups(known), **solve_axes(self, self.moves(), known)}
 
     def _solve_groups(self, known: Mapping[str, Any]) -> dict[str, Any]:
         for name, side in (("in", "input"), ("out", "output")):
@@ -97,7 +97,7 @@ class Convolution(Kernel):
     _: KW_ONLY
     padding: int | str | tuple[int, ...] = setting(per_axis(0, words=("same", "valid")), default=0)
 
-    def steps(self) -> Sequence[Slide]:
+    def moves(self) -> Sequence[Slide]:
         if self.padding == "same":
             return [Slide(-1, stride, 1) for stride in self._each(self.stride)]
         offsets = [2 * pad - reach for pad, reach in zip(self._pads(), self._spans(), strict=True)]
@@ -168,7 +168,7 @@ class Transposed(Kernel):
                     got=extra,
                 )
 
-    def steps(self) -> Sequence[Scatter]:
+    def moves(self) -> Sequence[Scatter]:
         pads, extra = self._each(self.padding), self._each(self.output_padding)
         return [
             Scatter(reach - stride - 2 * pad + more, stride)

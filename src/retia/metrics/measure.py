@@ -130,7 +130,7 @@ def _values_of(net: Net, examples: Examples, size: int) -> Callable[[Batch], Map
     arrays, wanted = net.arrays.check(), examples.objective.wanted
 
     def walked(batch: Batch) -> Mapping[Value, Tensor]:
-        return walk_values(net, batch.inputs, arrays, Run(lengths=batch.lengths), wanted)
+        return walk_values(net, batch.inputs, arrays, Run(rows=batch.rows, lengths=batch.lengths), wanted)
 
     few = len(examples) // size < REPAYS
     if few or examples.feed.varies or not program_on(examples.device):
