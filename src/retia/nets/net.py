@@ -19,6 +19,7 @@ from retia.nets.arrays import Arrays, own
 from retia.nets.codec import Codec
 from retia.nets.inference import Solution, infer
 from retia.nets.initial import read_initial, stream
+from retia.nets.lineage import Step, descended, lineage_of, remember
 from retia.nets.patterns import matches
 from retia.nets.ports import Port
 from retia.nets.registry import find
@@ -182,7 +183,7 @@ class Net(NetVerbs, ABC):
     def at(self, *paths: str) -> Net:
         """The net that answers what these inner parts give, ``net.at("relu1")(x)``."""
         made: Net = find("At")(self, *paths)
-        return made
+        return descended(made, self, f"at({', '.join(map(repr, paths))})")
 
     # Arrays ---------------------------------------------------------------------------------------
 
@@ -268,7 +269,10 @@ class Net(NetVerbs, ABC):
                     made[path] = initial.draw(shape, stream(seed, path))
                     if not array.learned and array.kind == "int":
                         made[path] = made[path].long()
-        return self.with_arrays(made)
+        said = [f"seed={seed}"]
+        said += [f"method={method!r}"] if method is not None else []
+        said += [f"only={only!r}"] if only is not None else []
+        return descended(self._put(made), self, f"init({', '.join(said)})")
 
     def with_arrays(self, arrays: Mapping[str, Any]) -> Net:
         """The same net with other arrays under some of its paths.
@@ -276,6 +280,10 @@ class Net(NetVerbs, ABC):
         Raises:
             ArraysError: a path that is not there, or a shape that does not fit; all of them at once.
         """
+        said = next(iter(arrays)) if len(arrays) == 1 else f"{len(arrays)} arrays"
+        return descended(self._put(arrays), self, f"with_arrays({said})")
+
+    def _put(self, arrays: Mapping[str, Any]) -> Net:
         shapes = self.array_shapes()
         faults = []
         new: dict[str, torch.Tensor] = {}
@@ -308,7 +316,8 @@ class Net(NetVerbs, ABC):
 
     def to(self, device: Any) -> Net:
         """The net with its arrays on a device (``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``)."""
-        return self.with_arrays({path: tensor.to(device) for path, tensor in self.arrays.items()})
+        moved = {path: tensor.to(device) for path, tensor in self.arrays.items()}
+        return descended(self._put(moved), self)
 
     def _check_known(self, shapes: Mapping[str, Shape | None]) -> None:
         unknown = [path for path, shape in shapes.items() if shape is None or None in shape]
@@ -358,8 +367,21 @@ class Net(NetVerbs, ABC):
     def __hash__(self) -> int:
         return hash(self.expression_hash)
 
+    @property
+    def lineage(self) -> tuple[Step, ...]:
+        """Where it comes from: the operations that made it, with hashes of nets that they began from.
+
+        No part of ``==`` and hashes. Files keep it; of old steps only the last 64.
+
+        Example:
+            >>> import retia as rt
+            >>> [str(step) for step in rt.Linear(2, input=3).init(seed=1).lineage]
+            ['init(seed=1)']
+        """
+        return lineage_of(self)
+
     def __reduce__(self) -> Any:
-        return _rebuild, (expression.canonical(self), dict(self.arrays))
+        return _rebuild, (expression.canonical(self), dict(self.arrays), self.lineage)
 
     def __str__(self) -> str:
         return self.table()
@@ -368,9 +390,9 @@ class Net(NetVerbs, ABC):
         return True
 
 
-def _rebuild(text: str, arrays: Mapping[str, Any]) -> Net:
+def _rebuild(text: str, arrays: Mapping[str, Any], lineage: tuple[Step, ...] = ()) -> Net:
     net: Net = expression.from_json(json.loads(text))
-    return net.with_arrays(arrays)
+    return remember(net._put(arrays), lineage)
 
 
 def missing_arrays(net: Net) -> None:
