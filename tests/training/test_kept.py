@@ -359,7 +359,7 @@ def test_what_is_kept_is_a_safetensors_file(tmp_path):
     (file,) = tmp_path.glob("*.safetensors")
     arrays = load_file(file)
     assert {name: (t.dtype, tuple(t.shape)) for name, t in arrays.items()} == {
-        "keys": (torch.uint8, (60, 32)), "0": (torch.float32, (60, 4)),
+        "keys": (torch.uint8, (60, 32)), "0": (torch.float32, (60, 4)), "sha256": (torch.uint8, (32,)),
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from retia.errors import DataError, did_you_mean
 from retia.metrics.lengths import Lengths
 from retia.metrics.objective import Objective, Term
 from retia.metrics.packers import input_packer, is_whole, target_packer
+from retia.metrics.stored import stored_feed
 from retia.nets.net import Net
 from retia.nets.ports import Port
 from retia.nets.wiring import Value
@@ -130,7 +131,7 @@ class Examples:
             )
         self._packers = packers
         self._lengths = Lengths(net, objective, self._columns)
-        self.feed = feed(data, packers)
+        self.feed = feed(data, packers) if data.kept is None else stored_feed(data, packers, data.kept)
 
     def __len__(self) -> int:
         return len(self.data)

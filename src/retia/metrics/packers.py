@@ -15,6 +15,7 @@ from retia.engine.intake import as_batch
 from retia.errors import ShapeError
 from retia.metrics.loss import CLASSES, LABELS, PAIRS, SEQUENCE, Loss
 from retia.metrics.terms import Term
+from retia.nets.codec import Codec
 from retia.nets.ports import Port
 from retia.shapes import Extent, Shape, show
 from retia.sources.packed import Packer
@@ -48,7 +49,7 @@ def input_packer(port: Port) -> Packer:
         return partial(_pack, port)
     codec = port.codec
     if codec is not None:
-        return lambda things: Ragged.of(codec.rows(things))
+        return partial(_codec_rows, codec)
     return partial(_ragged, port, port.shape or (), port.kind, 0)
 
 
@@ -67,7 +68,7 @@ def target_packer(port: Port, term: Term | None, things: Sequence[Any]) -> Packe
     if port.codec is not None and (form == SEQUENCE or varies(port.shape)):
         codec, name = port.codec, loss.name if isinstance(loss, Loss) else port.codec.loss()
         fill = BEYOND if form == SEQUENCE else 0
-        return lambda some: Ragged.of(codec.target_rows(some, name), fill)
+        return partial(_target_rows, codec, name, fill)
     numbered = is_whole(things) and (form is None or form in (CLASSES, LABELS, PAIRS))
     if varies(port.shape):
         assert port.shape is not None
@@ -87,6 +88,14 @@ def _pack(port: Port, things: Sequence[Any]) -> Tensor:
     if port.codec is not None:
         return port.codec.pack(things)
     return as_batch(things, port.kind, torch.float32, port.name)
+
+
+def _codec_rows(codec: Codec, things: Sequence[Any]) -> Ragged:
+    return Ragged.of(codec.rows(things))
+
+
+def _target_rows(codec: Codec, loss: str, fill: int, things: Sequence[Any]) -> Ragged:
+    return Ragged.of(codec.target_rows(things, loss), fill)
 
 
 def _pack_target(port: Port, term: Term | None, numbered: bool, things: Sequence[Any]) -> Tensor:

@@ -52,6 +52,7 @@ class Data:
         name: of a bundled set or a folder.
         about: source, licence and shapes of a bundled set.
         streams: whether it is packed while a net is trained on it, whatever the memory; see ``stream``.
+        kept: the folder that what is packed is kept in, or None; see ``cache``.
     Example:
         >>> import retia as rt
         >>> pets = rt.data([("a.png", "cat"), ("b.png", "dog"), ("c.png", "cat")])
@@ -65,6 +66,7 @@ class Data:
     name: str = ""
     about: str = ""
     streams: bool = False
+    kept: str | None = None
 
     def __post_init__(self) -> None:
         length = _common_length(self.columns)
@@ -421,6 +423,28 @@ class Data:
         """
         parts = {name: part.stream(on) for name, part in self.parts.items()}
         return replace(self, streams=on, parts=parts)
+
+    def cache(self, folder: str | os.PathLike[str] | None) -> Data:
+        """The set, whose encoded columns are kept on disk when a net is trained on it, for the next training.
+
+        They stand there under the hash of the codec's expression and of the content of all that is encoded,
+        so what has changed is encoded anew; they are mapped into memory, so that they may be larger than it.
+        Several processes may use a folder at once, and it may be deleted at any time. Things that functions
+        make (``map``) are made for the hash every time.
+
+        Args:
+            folder: made if it is not there; None keeps nothing.
+        Example:
+            >>> import retia as rt, tempfile
+            >>> x, y = [[0.0], [1.0]], [[1.0], [3.0]]
+            >>> kept = rt.data((x, y)).cache(tempfile.mkdtemp())
+            >>> first, second = (rt.train(rt.Linear(1), kept, epochs=1, progress=False) for _ in range(2))
+            >>> first.net == second.net
+            True
+        """
+        place = None if folder is None else os.fspath(folder)
+        parts = {name: part.cache(folder) for name, part in self.parts.items()}
+        return replace(self, kept=place, parts=parts)
 
     def select(self, *, input: Any = None, output: Any = None) -> Data:
         """The set with the columns ``input`` and ``output`` chosen.

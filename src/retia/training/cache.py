@@ -11,14 +11,12 @@ import hashlib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from retia._late import numpy as np
 from retia._torch import torch
-from retia.errors import FormatError, RetiaWarning
-from retia.formats import atomic, header
-from retia.formats.header import DTYPES, Entry
+from retia.errors import RetiaWarning
+from retia.formats import shelf
+from retia.formats.shelf import Item
 from retia.nets.arrays import Arrays
 from retia.nets.expression import canonical
 from retia.nets.net import Net
@@ -26,11 +24,9 @@ from retia.nets.wiring import Value
 from retia.training.frozen import Cut
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
 
-FORMAT = "1"
-TRUNK, SUM, MARK = "retia.trunk", "retia.sha256", "retia.kept"
+FORMAT = "2"
 KEYS = "keys"
 """The path of the examples' keys; values are called by their numbers."""
 
@@ -63,23 +59,17 @@ class Cache:
         missing = torch.arange(len(keys))
         for name in sorted(os.listdir(self._folder)):
             if name.startswith(self._trunk[:32]) and len(missing):
-                with suppress(OSError, FormatError):
-                    missing = self._take(os.path.join(self._folder, name), keys, missing, values)
+                missing = self._take(os.path.join(self._folder, name), keys, missing, values)
         return missing
 
     def add(self, keys: Sequence[bytes], values: Mapping[Value, Tensor]) -> None:
         """Keep the values of these examples. If the system refuses, it warns and goes on."""
-        arrays = {KEYS: torch.frombuffer(bytearray(b"".join(keys)), dtype=torch.uint8).reshape(-1, 32)}
-        arrays |= {str(n): values[value].contiguous() for n, value in enumerate(self._likes)}
-        entries = header.lay_out((path, _name(t.dtype), tuple(t.shape)) for path, t in arrays.items())
-        blocks = [_bytes(arrays[entry.path]) for entry in entries]
-        total = hashlib.sha256()
-        for block in blocks:
-            total.update(block)
-        said = {"format": "pt", MARK: FORMAT, TRUNK: self._trunk, SUM: total.hexdigest()}
-        name = f"{self._trunk[:32]}-{total.hexdigest()[:16]}.safetensors"
+        known = b"".join(keys)
+        items = {KEYS: Item.of(torch.frombuffer(bytearray(known), dtype=torch.uint8).reshape(-1, 32))}
+        items |= {str(n): Item.of(values[value]) for n, value in enumerate(self._likes)}
+        name = f"{self._trunk[:32]}-{hashlib.sha256(known).hexdigest()[:16]}.safetensors"
         try:
-            atomic.write(os.path.join(self._folder, name), [header.write(entries, said), *blocks])
+            shelf.put(os.path.join(self._folder, name), items, self._trunk)
         except OSError as error:
             warnings.warn(f"What the frozen layers give is not kept: {error}", RetiaWarning, stacklevel=2)
 
@@ -87,32 +77,25 @@ class Cache:
         self, path: str, keys: Sequence[bytes], missing: Tensor, values: Mapping[Value, Tensor]
     ) -> Tensor:
         """Bring the rows that a file has."""
-        with open(path, "rb") as file:
-            found = header.read(file, os.fstat(file.fileno()).st_size)
-        data = np.memmap(path, np.uint8, "r")[found.start :]
-        entries = {entry.path: entry for entry in found.entries}
-        if not self._fits(found, entries) or hashlib.sha256(data.data).hexdigest() != found.metadata[SUM]:
+        found = shelf.get(path, self._trunk)
+        if found is None or not self._fits(found):
             return missing
-        at = {row.tobytes(): number for number, row in enumerate(_rows(data, entries[KEYS]))}
+        at = {row.tobytes(): number for number, row in enumerate(found[KEYS].numpy())}
         here = [(row, at[keys[row]]) for row in missing.tolist() if keys[row] in at]
         if not here:
             return missing
         rows, places = (torch.tensor(each) for each in zip(*here, strict=True))
-        for number, (value, like) in enumerate(self._likes.items()):
-            picked = torch.from_numpy(_rows(data, entries[str(number)])[places.numpy()])
-            values[value].index_copy_(0, rows, picked.view(like.dtype).reshape(-1, *like.shape[1:]))
+        for number, value in enumerate(self._likes):
+            values[value].index_copy_(0, rows, found[str(number)][places])
         return torch.tensor([row for row in missing.tolist() if keys[row] not in at], dtype=torch.int64)
 
-    def _fits(self, found: header.Header, entries: Mapping[str, Entry]) -> bool:
-        """Whether a file says that it holds what is looked for."""
-        said = found.metadata
-        if said.get(TRUNK) != self._trunk or said.get(MARK) != FORMAT or SUM not in said:
-            return False
-        number = entries[KEYS].shape[0] if KEYS in entries else 0
-        expected = {KEYS: ("U8", (number, 32))}
+    def _fits(self, found: Mapping[str, Tensor]) -> bool:
+        """Whether a file holds what is looked for."""
+        number = len(found[KEYS]) if KEYS in found else 0
+        expected = {KEYS: (torch.uint8, (number, 32))}
         for place, like in enumerate(self._likes.values()):
-            expected[str(place)] = (_name(like.dtype), (number, *like.shape[1:]))
-        return {path: (entry.dtype, entry.shape) for path, entry in entries.items()} == expected
+            expected[str(place)] = (like.dtype, (number, *like.shape[1:]))
+        return {path: (tensor.dtype, tuple(tensor.shape)) for path, tensor in found.items()} == expected
 
 
 def trunk_key(net: Net, cut: Cut, arrays: Mapping[str, Tensor]) -> str:
@@ -151,16 +134,3 @@ def example_keys(packed: Sequence[Tensor]) -> list[bytes]:
             total.update(block[row].data)
         keys.append(total.digest())
     return keys
-
-
-def _rows(data: NDArray[Any], entry: Entry) -> NDArray[Any]:
-    """An array of a file, row by row, as bytes."""
-    return data[entry.begin : entry.end].reshape(entry.shape[0], -1)
-
-
-def _bytes(tensor: Tensor) -> memoryview:
-    return tensor.reshape(-1).view(torch.uint8).numpy().data
-
-
-def _name(dtype: torch.dtype) -> str:
-    return next(name for name, (known, _) in DTYPES.items() if getattr(torch, known) == dtype)
