@@ -18,10 +18,9 @@ from retia.errors import ArgumentError, TrainingError
 from retia.metrics.calibration import BINS, binned
 from retia.metrics.examples import Batch
 from retia.metrics.formulas import Counted
-from retia.metrics.kept import brier_of
 from retia.metrics.names import HIGHER, LOWER
 from retia.metrics.objective import Objective
-from retia.metrics.scores import BOOLEAN, decider, scale_of, wide
+from retia.metrics.scores import BOOLEAN, brier_of, decider, scale_of, wide
 from retia.metrics.terms import Term
 from retia.nets.net import Net
 from retia.nets.wiring import Value

@@ -14,9 +14,10 @@ from retia.engine.trace import NotFlatError
 from retia.engine.values import ValuesProgram
 from retia.engine.walk import Run, walk_values
 from retia.errors import ArgumentError, DataError
+from retia.metrics.collector import Collector
 from retia.metrics.examples import Batch, Examples, columns_of, things_of, whole_targets
 from retia.metrics.gauges import Gauge
-from retia.metrics.kept import Collector, Nothing
+from retia.metrics.kept import Nothing
 from retia.metrics.measurement import Measurement
 from retia.metrics.objective import aims_of, objective
 from retia.metrics.tally import Tally, gauges_of

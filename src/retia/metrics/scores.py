@@ -203,3 +203,13 @@ def _cut(net: Net, term: Term) -> float:
     if _form(term) != LOGITS:
         return chance
     return math.log(chance / (1 - chance)) if 0 < chance < 1 else math.copysign(math.inf, chance - 0.5)
+
+
+def brier_of(logs: Tensor, truths: Tensor) -> Tensor:
+    """The sum over the classes of the squared errors of their probabilities.
+
+    Shape:  (*s, classes), (*s) -> (*s)
+    """
+    chances = logs.exp()
+    own = chances.gather(-1, truths.unsqueeze(-1)).squeeze(-1)
+    return (chances**2).sum(-1) - 2 * own + 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from retia.codecs.mask import Mask
 from retia.errors import ArgumentError, did_you_mean
+from retia.metrics.collector import Collector
 from retia.metrics.examples import Batch
 from retia.metrics.formulas import explained
 from retia.metrics.gauges import (
@@ -32,7 +33,6 @@ from retia.metrics.gauges import (
     error_spread_of,
     spread_of,
 )
-from retia.metrics.kept import Collector
 from retia.metrics.measurement import Measurement
 from retia.metrics.names import DECIDED, FIGURES, LOWER, Figure, average_of, find_figure, top_of
 from retia.metrics.objective import Objective
