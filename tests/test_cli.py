@@ -145,7 +145,9 @@ def test_show_gives_json_with_the_sizes_of_everything(trained: Path) -> None:
 
 
 def test_data_lists_the_bundled_sets() -> None:
-    assert run("data").stdout.startswith("mnist\tMNIST: handwritten digits")
+    listed = run("data").stdout.splitlines()
+    assert listed[0].startswith("mnist\tpackage\t9.2 MB\tMNIST: handwritten digits")
+    assert any(line.startswith("fashion-mnist\tdownload\t30.9 MB\tarticles of clothing") for line in listed)
 
 
 def test_data_describes_a_set_and_a_folder(pictures: Path) -> None:

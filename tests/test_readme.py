@@ -69,6 +69,12 @@ def test_a_frozen_part_is_computed_once() -> None:
     assert eval(asked, names) == said
 
 
+def test_texts_are_data_as_pictures_are() -> None:
+    names: dict[str, object] = {"rt": rt}
+    exec(TRAINING[2].replace("epochs=2", "epochs=2, progress=False"), names)
+    assert set(names["run"].net(["You have won! Call now", "see you at home"])) <= {"ham", "spam"}
+
+
 def test_a_training_explains_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"digits": rt.data("mnist").train.take(2000)}

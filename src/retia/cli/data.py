@@ -6,9 +6,11 @@ import click
 
 from retia import sources
 from retia.cli.command import Command
-from retia.sources import bundled
+from retia.training.kept import told_bytes
 
-HELP = """List the sets that come with Retia, or describe one, or a folder of class folders.
+HELP = """List the sets that are known by name, or describe one, or a folder of class folders.
+
+Some come with Retia; others are fetched once and kept, or are put there by hand.
 
 \b
 Examples:
@@ -18,13 +20,14 @@ Examples:
 """
 
 
-@click.command(cls=Command, help=HELP, short_help="List the sets that come with Retia, or describe one.")
+@click.command(cls=Command, help=HELP, short_help="List the sets that are known by name, or describe one.")
 @click.argument("name", required=False)
 def data(name: str | None) -> None:
     """Print the list, or a description."""
     if name is None:
-        for known in bundled.names():
-            click.echo(f"{known}\t{bundled.about(known).splitlines()[0]}")
+        for known in sources.sets():
+            title = known.title.removeprefix(f"{known.name}: ")
+            click.echo(f"{known.name}\t{known.where}\t{told_bytes(known.bytes)}\t{title}")
         return
     found = sources.data(name)
     if found.about:
