@@ -94,12 +94,3 @@ def test_texts_of_one_length_are_learned_as_targets():
     run = rt.train(net, (texts, turned), epochs=80, optimizer=rt.Adam(0.1), seed=0, progress=False)
     assert run.net(texts) == turned
     assert run.net("aaccc") == "bbaaa"
-
-
-def test_texts_of_varying_length_are_told_to_come_later():
-    with pytest.raises(rt.NotYetError, match="input varies in length"):
-        rt.train(
-            rt.Chain(rt.Embedding(4), rt.Linear(), input=rt.Characters(), output=rt.Characters()),
-            (["ab", "b"], ["ba", "b"]),
-            progress=False,
-        )
