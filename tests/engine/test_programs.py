@@ -150,6 +150,8 @@ VARYING = {
     "batch norm": (rt.Transpose(1, 0), rt.BatchNorm(), rt.Transpose(1, 0)),
     "mean": (rt.Linear(3), rt.Reduce("mean", 0)),
     "max": (rt.Tanh(), rt.Reduce("max", 0), rt.Linear(2)),
+    "map": (rt.Map(rt.Chain(rt.Linear(3), rt.Dropout(0.3), rt.BatchNorm(), rt.Tanh())),),
+    "fold": (rt.Fold(rt.Graph(lambda x, h: rt.Tanh()(rt.Dropout(0.3)(x) + rt.Linear(5)(h))), 5), rt.Last()),
     "convolution": (rt.Transpose(1, 0), rt.Conv1d(3, 2), rt.ReLU(), rt.MaxPool1d(2), rt.GlobalAvgPool()),
 }
 

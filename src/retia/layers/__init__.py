@@ -35,6 +35,7 @@ from retia.layers.elementwise import (
     Tanh,
 )
 from retia.layers.embedding import Embedding, OneHot
+from retia.layers.fold import Fold
 from retia.layers.functions import Arithmetic, Elementwise
 from retia.layers.gather import Append, ArgSort, Gather, Positions, Prepend, Sort
 from retia.layers.linear import Linear
@@ -46,7 +47,7 @@ from retia.layers.normalization import (
     LocalResponseNorm,
     RMSNorm,
 )
-from retia.layers.operators import Fold, Map, MapThread
+from retia.layers.operators import Map, MapThread
 from retia.layers.part import Pad, Part
 from retia.layers.placeholder import Placeholder
 from retia.layers.pooling import (

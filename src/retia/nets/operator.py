@@ -63,6 +63,10 @@ class Operator(Layer):
     def within(self, arity: int | None = None) -> Signature:
         """The ports of the net, in the variables of the operator's own signature, for so many inputs."""
 
+    def targets(self, names: Sequence[str]) -> Mapping[str, str]:
+        """For each of its inputs the net's input that it goes to."""
+        return {name: name for name in names}
+
     def origins(self) -> Mapping[str, str]:
         """For each output the net's output that it is made of."""
         return {name: name for name in self.net.output_names()}

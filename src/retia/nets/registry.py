@@ -69,6 +69,9 @@ FOREIGN = {
     "TransformerEncoderLayer": "TransformerEncoder", "TransformerDecoderLayer": "TransformerDecoder",
     "PositionalEmbedding": "PositionEmbedding", "PositionalEncoding": "SinusoidalPositions",
     "SinePositionEncoding": "SinusoidalPositions",
+    "NetMapOperator": "Map", "TimeDistributed": "Map", "NetMapThreadOperator": "MapThread",
+    "NetFoldOperator": "Fold", "NetNestOperator": "Nest", "NetBidirectionalOperator": "Bidirectional",
+    "NetPairEmbeddingOperator": "Pair", "NetGANOperator": "GAN",
     "TripletMarginLoss": "Triplet", "TripletSemiHardLoss": "Triplet", "CTCLoss": "CTC", "CTCLossLayer": "CTC",
 }  # fmt: skip
 

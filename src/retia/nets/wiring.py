@@ -144,7 +144,7 @@ class Wiring:
         ends = self.place(operator.net, join(path, "net"), join(key, "net"), given)
         ports = operator.ports(len(sources))
         outputs = _by_port(ports.outputs, [(path or "*", term.name) for term in ports.outputs])
-        alike = [(sources[name], value) for name, value in given.items() if name in sources]
+        alike = [(sources[name], given[target]) for name, target in operator.targets([*sources]).items()]
         alike += [(ends[origin], outputs[name]) for name, origin in operator.origins().items()]
         inside = Inside(
             own, tuple(given.values()), tuple(self.steps), tuple(ends.values()), tuple(alike), operator.rows
