@@ -80,7 +80,10 @@ def test_what_is_ignored_counts_nothing(way):
     true, answered = truths[known], scores.argmax(1)[known]
     chances = np.moveaxis(torch.from_numpy(scores).double().softmax(1).numpy(), 1, -1)[known]
     assert math.isclose(m.accuracy, (true == answered).mean(), **close)
-    assert math.isclose(m.mean_iou, sk.jaccard_score(true, answered, average="macro"), **close)
+    how = dict(labels=[0, 1], average="macro")
+    assert math.isclose(m.mean_iou, sk.jaccard_score(true, answered, **how), **close)
+    assert math.isclose(m.f1, sk.f1_score(true, answered, **how), **close)
+    assert len(m.per_class) == 2
     assert math.isclose(m.log_loss, sk.log_loss(true, chances, labels=[0, 1, 2]), **close)
     best = np.argsort(-chances, axis=1, kind="stable")[:, :2]
     assert math.isclose(m.top(2), (best == true[:, None]).any(1).mean(), **close)
@@ -161,6 +164,15 @@ def test_a_batch_in_which_nothing_counts_moves_nothing():
     )  # fmt: skip
     assert torch.equal(run.last.arrays["0.weight"], net.arrays["0.weight"])
     assert run.history[0]["loss"] == 0
+
+
+def test_where_nothing_counts_nothing_is_measured():
+    scores, truths = pixels(0)
+    with pytest.raises(rt.DataError) as caught:
+        rt.measure(net_of(rt.Mask(PARK, ignore="unknown")), (scores, np.full_like(truths, 2)))
+    assert str(caught.value) == (
+        "output: nothing can be measured, for all targets are of the class that is ignored."
+    )
 
 
 def test_a_label_that_there_is_not_cannot_be_ignored():

@@ -9,6 +9,7 @@ from retia._late import numpy as np
 from retia._torch import torch
 from retia.codecs.boxes import Boxes
 from retia.engine.walk import mask_of
+from retia.errors import DataError
 from retia.metrics import kept
 from retia.metrics.kept import BooleanDecisions, ClassDecisions, Detections, Kept, Nothing, Numbers
 from retia.metrics.scores import (
@@ -110,12 +111,22 @@ class Collector:
         return bool(self._parts) or self._targets.count > 0 or bool(self._found)
 
     def kept(self) -> Kept:
-        """What was gathered."""
+        """What was gathered.
+
+        Raises:
+            DataError: nothing of it counts.
+        """
+        if "known" in self._parts and not any(part.any() for part in self._parts["known"]):
+            raise DataError(
+                f"{self._term.port}: nothing can be measured, for all targets are of the class that is "
+                "ignored.",
+                path=self._term.port,
+            )
         arrays = {name: _stacked(parts) for name, parts in self._parts.items()}
         if self.decider.sense in (CLASSES, ORDERED):
             arrays |= {"log_losses": np.array(self._log_losses), "briers": np.array(self._briers)}
             labels = self._labels or tuple(range(self._classes))
-            return ClassDecisions(arrays, labels, self.decider.sense)
+            return ClassDecisions(arrays, labels, self.decider.sense, self._term.ignored)
         if self.decider.sense == BOOLEAN:
             return BooleanDecisions(arrays)
         if self.decider.sense == NOTHING:

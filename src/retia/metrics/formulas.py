@@ -45,11 +45,13 @@ class Counted:
         right: of each class, how often it was answered where it was meant.
         true: how often it was meant.
         answered: how often it was answered.
+        ignored: the number of a class that has no part in averages, for it is never meant.
     """
 
     right: NDArray[Any]
     true: NDArray[Any]
     answered: NDArray[Any]
+    ignored: int | None = None
 
     @property
     def accuracy(self) -> float:
@@ -102,7 +104,7 @@ class Counted:
         if how == "micro":
             right, every = float(self.right.sum()), float((self.true + self.answered).sum())
             return Rates(self.accuracy, self.accuracy, self.accuracy, examples, right / (every - right))
-        weights = self.true if how == "weighted" else (self.true + self.answered > 0)
+        weights = self.true if how == "weighted" else self._occurring
         rates = (self.precision, self.recall, self.f1, self.iou)
         precision, recall, f1, iou = (float(np.average(each, weights=weights)) for each in rates)
         return Rates(precision, recall, f1, examples, iou)
@@ -115,7 +117,15 @@ class Counted:
     @property
     def mean_iou(self) -> float:
         """Mean IoU of the classes that are meant or answered."""
-        return float(self.iou[self.true + self.answered > 0].mean())
+        return float(self.iou[self._occurring].mean())
+
+    @property
+    def _occurring(self) -> NDArray[Any]:
+        """Which classes are meant or answered, and not ignored."""
+        occurring = self.true + self.answered > 0
+        if self.ignored is not None:
+            occurring = occurring & (np.arange(len(occurring)) != self.ignored)
+        return np.asarray(occurring)
 
     @property
     def cohen_kappa(self) -> float:
@@ -140,13 +150,14 @@ class Counted:
         return both / math.sqrt(spread) if spread > 1e-15 else 0.0
 
 
-def counted(true: NDArray[Any], answered: NDArray[Any], classes: int) -> Counted:
-    """Class numbers, counted."""
+def counted(true: NDArray[Any], answered: NDArray[Any], classes: int, ignored: int | None = None) -> Counted:
+    """Class numbers, counted; those that are ignored are left out before."""
     true, answered = np.ravel(true), np.ravel(answered)
     return Counted(
         np.bincount(true[true == answered], minlength=classes),
         np.bincount(true, minlength=classes),
         np.bincount(answered, minlength=classes),
+        ignored,
     )
 
 

@@ -337,9 +337,9 @@ def _ended(term: Term, value: Tensor) -> Tensor:
     return value.log_softmax(term.axis) if term.ending == "log_softmax" else value.softmax(term.axis)
 
 
-def counted_of(sums: Mapping[str, Any]) -> Counted:
+def counted_of(sums: Mapping[str, Any], ignored: int | None) -> Counted:
     """Decisions by class, from the sums of ``ByClass``."""
-    return Counted(sums["right"], sums["true"], sums["answered"])
+    return Counted(sums["right"], sums["true"], sums["answered"], ignored)
 
 
 def calibration_error(sums: Mapping[str, Any], count: int) -> float:

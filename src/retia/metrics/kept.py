@@ -61,6 +61,7 @@ class Decisions(Kept):
     """The interface of outputs that decide. Truths and answers are class numbers (n, *positions)."""
 
     labels: tuple[Any, ...]
+    ignored: int | None = None
 
     @property
     def true(self) -> NDArray[Any]:
@@ -94,7 +95,7 @@ class Decisions(Kept):
     @cached_property
     def counted(self) -> Counted:
         """Decisions by class."""
-        return counted(self.flat(self.true), self.flat(self.answered), len(self.labels))
+        return counted(self.flat(self.true), self.flat(self.answered), len(self.labels), self.ignored)
 
     @property
     @abstractmethod
@@ -130,6 +131,7 @@ class ClassDecisions(Decisions):
     arrays: Arrays
     labels: tuple[Any, ...]
     sense: str = CLASSES
+    ignored: int | None = None
 
     @property
     def log_loss(self) -> float:

@@ -149,11 +149,14 @@ class Measurement:
 
     @property
     def per_class(self) -> dict[Any, Any]:
-        """Precision, recall, F1 and IoU of each class, by label; of boxes the average precisions."""
+        """Precision, recall, F1 and IoU of each class but one that is ignored, by label; of boxes the average
+        precisions.
+        """
         if isinstance(self.kept, Detections):
             return dict(self.kept.per_class)
         found = self._decisions("per_class")
-        return {label: found.counted.of(number) for number, label in enumerate(found.labels)}
+        known = [(n, label) for n, label in enumerate(found.labels) if n != found.ignored]
+        return {label: found.counted.of(number) for number, label in known}
 
     def averaged(self, how: str = "macro") -> Rates:
         """Precision, recall, F1 and IoU over the classes: ``"macro"``, ``"micro"`` or ``"weighted"``."""

@@ -306,16 +306,16 @@ def _adder(net: Net, term: Term, name: str) -> tuple[Adder, Finish]:
     if k is not None:
         return Tops(net, term, k), lambda s, n: s["right"] / n
     if name in _BY_CLASS:
-        return ByClass(net, term), lambda s, n: float(getattr(counted_of(s), name))
+        return ByClass(net, term), lambda s, n: float(getattr(counted_of(s, term.ignored), name))
     if average is not None or name in _RATES:
         rate, how = average or (name, "of True" if sense(net, term) == BOOLEAN else "macro")
-        return ByClass(net, term), partial(_rate, rate, how)
+        return ByClass(net, term), partial(_rate, rate, how, term.ignored)
     if name == "mae" and sense(net, term) == ORDERED:
         return Steps(net, term), lambda s, n: s["steps"] / n
     made, finish = _FINISHES[name]
     return made(net, term), finish
 
 
-def _rate(rate: str, how: str, sums: Mapping[str, Any], count: int) -> float:
-    counted = counted_of(sums)
+def _rate(rate: str, how: str, ignored: int | None, sums: Mapping[str, Any], count: int) -> float:
+    counted = counted_of(sums, ignored)
     return float(getattr(counted.of(1) if how == "of True" else counted.averaged(how), rate))
