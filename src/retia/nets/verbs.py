@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from retia._torch import torch
+    from retia.nets.net import Net
 
 
 def _reach(room: str, name: str) -> Callable[..., Any]:
@@ -191,6 +192,25 @@ class NetVerbs:
             tensor(0.2500)
         """
         return _reach("engine.call", "grad")(self, thing, wrt, of)
+
+    def with_ports(self, *, input: Any = ..., output: Any = ...) -> Net:
+        """The same net with other types or codecs at its ports.
+
+        What parts of the net declare for such a port goes, for the net's own word is the only one then.
+
+        Args:
+            input: a size, a shape, a codec, or None for nothing; a dict of these by port where there are
+                several. What is not named stays as it is.
+            output: the same way.
+        Raises:
+            ArgumentError: ports that are not there, all of them. ShapeError: types that do not fit the net.
+        Example:
+            >>> import retia as rt
+            >>> net = rt.Chain(rt.Linear(2), rt.Softmax(), input=3, output=rt.Classes(["cat", "dog"]))
+            >>> net.with_ports(input=rt.Vector(3), output=None)
+            Chain(Linear(2), Softmax(), input=Vector(3))
+        """
+        return _reach("nets.outer", "with_ports")(self, input, output)  # type: ignore[no-any-return]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the net into one safetensors file, atomically. ``rt.load`` reads it back."""
