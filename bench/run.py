@@ -19,11 +19,11 @@ import machine
 import report
 import workloads
 from how import How
-from sections import folds, growth, imports, inference, memory, seeds, startup, training, transfer
+from sections import folds, growth, imports, inference, memory, seeds, startup, streaming, training, transfer
 
 SECTIONS = {
     "training": training, "transfer": transfer, "inference": inference, "startup": startup, "seeds": seeds,
-    "folds": folds, "memory": memory, "growth": growth, "import": imports,
+    "folds": folds, "streaming": streaming, "memory": memory, "growth": growth, "import": imports,
 }  # fmt: skip
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ROUNDS = 7

@@ -13,7 +13,8 @@ from retia.sources import feeds
 from retia.sources.feeds import StreamingFeed, feed, free_memory, numbers
 from retia.training.progress import tell
 
-X = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(300, 4)).astype(np.float32)
 Y = [("a", "b", "c")[n % 3] for n in range(300)]
 
 
@@ -92,3 +93,38 @@ def test_limits_of_the_process_count_as_memory():
     if free_memory() <= 2**30:
         pytest.skip("there is less than 1 GiB of memory")
     subprocess.run([sys.executable, "-c", LIMITED], check=True)
+
+
+TENFOLD = """
+import resource, sys
+import numpy as np
+import retia as rt
+
+given, path = 6 * 2**20, sys.argv[1]
+x = np.load(path, mmap_mode="r")
+y = np.arange(len(x)) % 10
+net = rt.Chain(rt.Flatten(), rt.Linear(10), rt.Softmax(), input=rt.Image(28, 28, color="gray"),
+               output=rt.Classes(range(10)))
+how = dict(batch_size=256, validation=0, epochs=1, progress=False)
+rt.train(net, rt.data((x[:4096], y[:4096])).stream(), **how)
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+assert x.nbytes >= 10 * given
+resource.setrlimit(resource.RLIMIT_DATA, (1024 * int(status["VmData"].split()[0]) + given,) * 2)
+[entry] = rt.train(net, (x, y), **how).history
+print("waiting" in entry)
+try:
+    np.array(x)  # what a set in memory takes
+except MemoryError:
+    print("does not fit")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are read from /proc")
+def test_a_set_of_ten_times_the_memory_is_streamed_without_being_asked(tmp_path):
+    place = tmp_path / "many.npy"
+    made = np.lib.format.open_memmap(place, "w+", np.uint8, (81_000, 28, 28))
+    made[::1000] = RNG.integers(0, 256, made[::1000].shape)
+    made.flush()
+    asked = [sys.executable, "-c", TENFOLD, str(place)]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert done.stdout.split("\n") == ["True", "does not fit", ""], done.stderr

@@ -17,6 +17,9 @@ T = TypeVar("T")
 THREADS = 8
 """At most so many things are decoded at once, however many threads ask for it: each takes its memory."""
 
+PIECES = 4
+"""Pieces for each thread of what is to be done; one thing at a time costs small pictures a third more."""
+
 _LOCK = threading.Lock()
 _POOL: list[ThreadPoolExecutor] = []
 
@@ -28,7 +31,16 @@ def in_threads(function: Callable[[int, Any], T], things: Sequence[Any]) -> list
     """
     if len(things) < 2 or len({id(thing) for thing in things}) < len(things):  # one open file, given twice
         return [function(i, thing) for i, thing in enumerate(things)]
-    return list(_pool().map(function, range(len(things)), things))
+    piece = max(1, len(things) // (PIECES * _workers()))
+
+    def some(start: int) -> list[T]:
+        return [function(i, things[i]) for i in range(start, min(start + piece, len(things)))]
+
+    return [each for made in _pool().map(some, range(0, len(things), piece)) for each in made]
+
+
+def _workers() -> int:
+    return min(THREADS, os.cpu_count() or 1)
 
 
 def _pool() -> ThreadPoolExecutor:
@@ -36,5 +48,5 @@ def _pool() -> ThreadPoolExecutor:
         if not _POOL:
             if hasattr(os, "register_at_fork"):
                 os.register_at_fork(after_in_child=_POOL.clear)  # threads do not outlive a fork
-            _POOL.append(ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1), "retia-decode"))
+            _POOL.append(ThreadPoolExecutor(_workers(), "retia-decode"))
         return _POOL[0]
