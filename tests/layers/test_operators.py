@@ -159,7 +159,7 @@ def test_a_codec_within_does_nothing_and_says_so():
         "act at the outer ports."
     )
     assert made.outputs["output"].codec is None
-    made.init()
+    assert made.init().bare().net.output == rt.Classes(["a", "b", "c"])
 
 
 def test_whole_numbers_reach_the_net():

@@ -85,9 +85,19 @@ class Operator(Layer):
 
     def with_children(self, children: Mapping[str, Net]) -> Layer:
         """The same operator with another net."""
+        made = self._changed(net=children["net"])
+        made.validate()
+        return made
+
+    def bare(self) -> Layer:
+        """The operator without declared ports."""
+        return self._changed(input=None, output=None)
+
+    def _changed(self, **settings: Any) -> Layer:
+        """The same with other settings, which need no checks and no warning a second time."""
         made = object.__new__(type(self))
         made.__dict__.update({each.name: getattr(self, each.name) for each in fields(self)})
-        made.__dict__.update(held={}, net=children["net"])
+        made.__dict__.update(settings, held={})
         return made
 
     def map_layers(self, change: Callable[[str, Layer], Layer], path: str = "") -> Net:
