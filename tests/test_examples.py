@@ -20,8 +20,14 @@ KEYS = ["job", "data", "split", "parameters", "figure", "baseline", "seconds"]
 QUICK = {"recommender": 2000, "tables": 300}
 """Scripts that take seconds, and how many examples they are given."""
 
-SLOW = {"fashion": 500, "multitask": 500, "spoken_digits": 120, "verifier": 500}
-NEEDS = {"fashion": "fashion_mnist", "spoken_digits": "fsdd"}
+SLOW = {
+    "detection": 30, "fashion": 500, "multitask": 500, "segmentation": 30, "spoken_digits": 120,
+    "verifier": 500,
+}  # fmt: skip
+NEEDS = {
+    "detection": "penn_fudan", "fashion": "fashion_mnist", "segmentation": "penn_fudan",
+    "spoken_digits": "fsdd",
+}  # fmt: skip
 """What of the prepared data a script reads."""
 
 
