@@ -4,7 +4,7 @@ Both answers come from the same convolutions; each has its own last layer and it
 how much each counts. For comparison the same net is trained for one answer alone.
 
 54,000 pictures train, 6,000 validate, and the 10,000 of the test part are looked at once, at the end: the
-figures are the shares of them that are answered rightly. It takes two minutes on one core.
+figures are the shares of them that are answered rightly. It takes a minute and a half on one core.
 
     python examples/multitask.py
 """
@@ -15,7 +15,7 @@ from job import options, some, tell
 
 import retia as rt
 
-asked = options(__doc__, epochs=4)
+asked = options(__doc__, epochs=3)
 digits = rt.data("mnist").map(digit=lambda pair: pair[1], even=lambda pair: bool(pair[1] % 2 == 0))
 train, validation = some(digits.train, asked).split(0.9)
 
