@@ -245,7 +245,8 @@ def test_the_description_tells_columns_and_labels():
     )
     assert repr(data) == "<Data 3: input, output>"
     assert "uint8" in str(rt.data({"train": data, "test": data}))
-    assert "13 labels" in str(numbered(13, [*"abcdefghijklm"]))
+    assert "13 labels" in str(numbered(26, [*"abcdefghijklm"] * 2))
+    assert "13 different" in str(numbered(13, [*"abcdefghijklm"]))
     assert "int or str" in str(rt.data(([1, "a"], [1.0, 2.0])))
 
 

@@ -20,14 +20,10 @@ from retia._figures import save
 from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError, RowError, did_you_mean
 from retia.nets import Codec, Net
-from retia.shapes import Extent
-from retia.sources import description, inspection, plots, selection, showing, splitting, verbs
+from retia.sources import description, encoding, inspection, plots, selection, showing, splitting, verbs
 from retia.sources.columns import Column, Label, LateColumn, Rows
-from retia.sources.feeds import columns, numbers
 from retia.sources.natural import sort_labels
 from retia.sources.order import permutation
-from retia.sources.packed import Packer
-from retia.sources.ragged import Ragged
 
 if TYPE_CHECKING:
     from retia.sources.description import Description
@@ -69,7 +65,7 @@ class Data:
     kept: str | None = None
 
     def __post_init__(self) -> None:
-        length = _common_length(self.columns)
+        length = inspection.common_length(self.columns)
         if isinstance(self.rows, str):
             object.__setattr__(self, "rows", range(length))
         object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
@@ -139,10 +135,7 @@ class Data:
         """
         if by is None:
             return {name: column.things(self.rows) for name, column in self.columns.items()}
-        codecs = _codecs(by)
-        packers = {name: _encoder(codecs.get(name)) for name in self.columns}
-        packed = columns(self, packers)
-        return {name: each.rows() if isinstance(each, Ragged) else each for name, each in packed.items()}
+        return encoding.encoded(self, encoding.codecs_of(by))
 
     def batches(
         self, size: int, *, shuffle: bool = False, seed: int = 0, drop_last: bool = False
@@ -208,7 +201,7 @@ class Data:
         """
         some = np.linspace(0, len(self) - 1, min(_whole("show: n", n, 1), len(self))).round()
         chosen = self._with(self._numbers(some.astype(np.int64)))
-        sheet = showing.show(chosen, _codecs(by), len(self))
+        sheet = showing.show(chosen, encoding.codecs_of(by), len(self))
         if path is not None:
             sheet.picture.save(path)
         return sheet
@@ -306,21 +299,7 @@ class Data:
             >>> train.counts(), validation.counts(), test.counts()
             ({'cat': 3, 'dog': 3}, {'cat': 1, 'dog': 1}, {'cat': 1, 'dog': 1})
         """
-        sizes = splitting.sizes_of(size, len(self))
-        name = self.label_column if stratify or group or time else None
-        labels = None if name is None else self.columns[name].labels(self.rows)
-        if group is not None and time is not None:
-            raise ArgumentError("split: by group or by time, not both.", fix="leave one of them out")
-        if group is not None:
-            found = splitting.by_group(self._listed(group), sizes, seed)
-        elif time is not None:
-            found = splitting.by_time(self._listed(time), sizes, time)
-        else:
-            found = splitting.parts_of(len(self), sizes, seed, labels)
-        parts = splitting.Parts(self._with(self._numbers(rows)) for rows in found)
-        if labels is not None and (group is not None or time is not None) and name not in (group, time):
-            inspection.warn_of_lost(labels, found, str(group or time))
-        return parts
+        return splitting.split(self, size, seed, stratify, group, time)
 
     def map(self, **columns: Any) -> Data:
         """The set with columns that a function or a net makes, one thing at a time, when it is asked for.
@@ -515,10 +494,6 @@ class Data:
             return self.columns["input"].item(row), self.columns["output"].item(row)
         return {name: column.item(row) for name, column in self.columns.items()}
 
-    def _listed(self, name: str) -> list[Any]:
-        found = selection.named_column(self, name, "split").things(self.rows)
-        return list(found.tolist() if hasattr(found, "tolist") else found)
-
     def _numbers(self, numbers: Any) -> Rows:
         chosen = np.asarray(numbers)
         if chosen.size == 0:
@@ -552,34 +527,6 @@ class Data:
                 path=name,
             )
         return name
-
-
-def _common_length(columns: Mapping[str, Column]) -> int:
-    if not columns:
-        raise DataError("A set of examples needs columns.", fix="rt.data((x, y)), rt.data({'input': x, ...})")
-    lengths = {name: len(column) for name, column in columns.items()}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name!r} has {length:,}" for name, length in lengths.items())
-        raise DataError(f"The columns have different numbers of examples: {told}.", got=lengths)
-    length = next(iter(lengths.values()))
-    if length == 0:
-        raise DataError(f"The set is empty: {', '.join(map(repr, columns))} hold no examples.")
-    return length
-
-
-def _codecs(by: Net | Mapping[str, Codec] | None) -> Mapping[str, Codec]:
-    if not isinstance(by, Net):
-        return by or {}
-    ports = {**by.inputs, **by.outputs}
-    return {name: port.codec for name, port in ports.items() if port.codec is not None}
-
-
-def _encoder(codec: Codec | None) -> Packer:
-    if codec is None:
-        return numbers
-    if any(isinstance(size, Extent) for size in codec.shape or ()):
-        return lambda things: Ragged.of([codec.encode([thing])[0] for thing in things])
-    return lambda things: codec.encode([*things])  # a list, which no codec takes for one thing
 
 
 def _whole(name: str, value: Any, low: int) -> int:

@@ -12,7 +12,7 @@ from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError, RetiaWarning
 from retia.sources import media, selection
 from retia.sources.archives import MemberColumn
-from retia.sources.columns import Arrays, FileColumn
+from retia.sources.columns import Arrays, Column, FileColumn
 from retia.sources.natural import sort_labels
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def warn_of_lost(labels: Sequence[Label], parts: Sequence[NDArray[Any]], by: str
                 f"split by {by!r}: part {number} has no example of {', '.join(map(repr, lost[:10]))}"
                 f"{', ...' if len(lost) > 10 else ''}.",
                 RetiaWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
 
@@ -53,6 +53,20 @@ def _tell(counts: Mapping[Label, int]) -> str:
         return f"{len(counts):,} different"
     shown = ", ".join(f"{label} {count:,}" for label, count in [*counts.items()][:12])
     return f"{len(counts):,} labels: {shown}{', ...' if len(counts) > 12 else ''}"
+
+
+def common_length(columns: Mapping[str, Column]) -> int:
+    """How many rows the columns of a set have. Raises ``DataError`` where they differ, or have none."""
+    if not columns:
+        raise DataError("A set of examples needs columns.", fix="rt.data((x, y)), rt.data({'input': x, ...})")
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name!r} has {length:,}" for name, length in lengths.items())
+        raise DataError(f"The columns have different numbers of examples: {told}.", got=lengths)
+    length = next(iter(lengths.values()))
+    if length == 0:
+        raise DataError(f"The set is empty: {', '.join(map(repr, columns))} hold no examples.")
+    return length
 
 
 def check(data: Data, on_error: str) -> Data:

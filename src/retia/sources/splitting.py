@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError
+from retia.sources.inspection import warn_of_lost
 from retia.sources.natural import sort_labels
 from retia.sources.order import permutation
+from retia.sources.selection import named_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retia.sources.columns import Label
+    from retia.sources.dataset import Data
 
 
 TOLD = 12
@@ -51,6 +54,32 @@ class Parts(tuple[Any, ...]):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def split(
+    data: Data, size: Any, seed: int, stratify: bool, group: str | None, time: str | None
+) -> tuple[Data, ...]:
+    """See ``Data.split``."""
+    sizes = sizes_of(size, len(data))
+    name = data.label_column if stratify or group or time else None
+    labels = None if name is None else data.columns[name].labels(data.rows)
+    if group is not None and time is not None:
+        raise ArgumentError("split: by group or by time, not both.", fix="leave one of them out")
+    if group is not None:
+        found = by_group(_listed(data, group), sizes, seed)
+    elif time is not None:
+        found = by_time(_listed(data, time), sizes, time)
+    else:
+        found = parts_of(len(data), sizes, seed, labels)
+    parts = Parts(data[rows] for rows in found)
+    if labels is not None and (group is not None or time is not None) and name not in (group, time):
+        warn_of_lost(labels, found, str(group or time))
+    return parts
+
+
+def _listed(data: Data, name: str) -> list[Any]:
+    found = named_column(data, name, "split").things(data.rows)
+    return list(found.tolist() if hasattr(found, "tolist") else found)
 
 
 def sizes_of(size: Any, n: int) -> tuple[int, ...]:
