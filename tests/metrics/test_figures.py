@@ -463,7 +463,7 @@ def test_numbers_have_nothing_to_calibrate():
     with pytest.raises(rt.StructureError) as caught:
         rt.calibrated(rt.Chain(rt.ReLU(), input=1), ([[1.0]], [[2.0]]))
     assert str(caught.value) == (
-        "No output of the net decides (output), so none has a temperature.\n"
+        "No output of the net is of classes or booleans (output), so none has a temperature.\n"
         "  fix   output=rt.Classes(...) or rt.Boolean()"
     )
 

@@ -125,6 +125,22 @@ def test_an_order_is_told_by_class():
     assert str(caught.value) == "Ordered classes have no temperature.\n  fix   log_loss, calibration"
 
 
+def test_an_order_has_no_temperature_and_leaves_other_outputs_theirs():
+    logits, labels = ordered(2)
+    alone = rt.Chain(rt.Sigmoid(), input=3, output=rt.Ordinal(SIZES))
+    with pytest.raises(rt.StructureError, match="No output of the net is of classes or booleans"):
+        rt.calibrated(alone, (logits, labels))
+    net = rt.Graph(
+        lambda x: {"size": rt.Sigmoid()(x), "kind": rt.Softmax()(x)},
+        input=3, output={"size": rt.Ordinal(SIZES), "kind": rt.Classes([*"abc"])},
+    )  # fmt: skip
+    kinds = ["abc"[i] for i in np.random.default_rng(0).integers(0, 3, len(labels))]
+    data = {next(iter(net.inputs)): logits, "size": labels, "kind": kinds}
+    before, after = rt.measure(net, data), rt.measure(rt.calibrated(net, data), data)
+    assert after["kind"].log_loss < before["kind"].log_loss
+    assert after["size"].loss == before["size"].loss
+
+
 def test_an_order_is_trained_with_the_accuracy_of_its_classes():
     rng = np.random.default_rng(0)
     x = rng.random((200, 1)).astype(np.float32)

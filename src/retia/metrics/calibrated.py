@@ -9,6 +9,7 @@ from retia.errors import StructureError
 from retia.layers import Arithmetic
 from retia.metrics.kept import Decisions
 from retia.metrics.measure import measured
+from retia.metrics.scores import ORDERED
 from retia.nets.chain import Chain
 from retia.nets.net import Net
 from retia.nets.wiring import Node
@@ -43,11 +44,14 @@ def calibrated(net: Net, data: Any) -> Net:
     found = measured(net, data, every=True)
     parts = found.parts or {next(iter(net.outputs)): found}
     temperatures = {
-        port: part.temperature for port, part in parts.items() if isinstance(part.kept, Decisions)
+        port: part.temperature
+        for port, part in parts.items()
+        if isinstance(part.kept, Decisions) and part.kept.sense != ORDERED
     }
     if not temperatures:
         raise StructureError(
-            f"No output of the net decides ({', '.join(net.outputs)}), so none has a temperature.",
+            f"No output of the net is of classes or booleans ({', '.join(net.outputs)}), so none has a "
+            "temperature.",
             fix="output=rt.Classes(...) or rt.Boolean()",
         )
     for port, temperature in temperatures.items():

@@ -42,7 +42,7 @@ TOLD = {
     ),
     NUMBERS: ("mse", "rmse", "mae", "r2"),
     ORDERED: (
-        "accuracy", "mae", "error_rate", "precision", "recall", "f1", "matthews", "log_loss", "brier",
+        "accuracy", "mae", "error_rate", "precision", "recall", "f1", "matthews", "brier",
         "calibration_error",
     ),
     BOXES: ("map_50", "map_75", "mean_average_precision"),
