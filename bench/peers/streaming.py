@@ -16,61 +16,49 @@ import retia as rt
 from retia.zoo.small import lenet
 
 GIVEN = 16 * 2**20
-"""Bytes that the process may take more than it has after a first training."""
+"""Bytes that the process may take more than it has after a few trainings."""
 
 TIMES = 10
 STACK = 2**19
 """Bytes of a thread's stack: what it may grow to counts as taken."""
 
 FEW = 10_240
+WARM = 4
+"""Trainings after which what is freed is what is taken again: memory of the process then stays as it is."""
 
 
 def resident(turns: Turns, folder: str, **_: Any) -> None:
-    """Seconds of an epoch of pictures that are packed once and kept, for 10,000 of them."""
+    """Pictures that are packed once and kept."""
     x, y = workloads.digits(folder, count=FEW)
-    while turns.go() is not None:
-        run = rt.train(lenet(), (x, y), validation=0, epochs=2, progress=False)
-        turns.done(seconds=1e4 / run.history[-1]["examples_per_second"])
+    epochs(turns, lenet(), rt.data((x, y)))
 
 
 def streamed(turns: Turns, folder: str, **_: Any) -> None:
-    """The same of a memory-mapped array of ten times the memory that there is."""
+    """A memory-mapped array of ten times the memory that there is."""
     x, y = mapped(folder)
     threading.stack_size(STACK)
-    rt.train(lenet(), rt.data((x[:FEW], y[:FEW])).stream(), validation=0, epochs=2, progress=False)
-    begun = taken("VmData")
-    resource.setrlimit(resource.RLIMIT_DATA, (begun + GIVEN, resource.RLIM_INFINITY))
-    while turns.go() is not None:
-        watched = Watched()
-        entry = rt.train(lenet(), (x, y), validation=0, epochs=1, progress=False, callbacks=watched).history[
-            -1
-        ]
-        turns.done(seconds=1e4 / entry["examples_per_second"], waiting=entry["waiting"], **watched.told())
+    few = rt.data((x[:FEW], y[:FEW])).stream()
+    for _ in range(WARM):
+        rt.train(lenet(), few, validation=0, epochs=1, progress=False)
+    resource.setrlimit(resource.RLIMIT_DATA, (taken("VmData") + GIVEN, resource.RLIM_INFINITY))
+    epochs(turns, lenet(), rt.data((x, y)))
 
 
 def files(turns: Turns, folder: str, kept: bool = False, **_: Any) -> None:
-    """The same of PNG files in an archive, decoded in every epoch, or once for all trainings."""
+    """PNG files in an archive, decoded in every epoch, or once for all trainings."""
     data = rt.data(archived(folder))
     data = data.cache(Path(folder) / "kept") if kept else data.stream()
-    net = lenet(labels=[str(number) for number in range(10)])
-    rt.train(net, data, validation=0, epochs=1, progress=False)
+    epochs(turns, lenet(labels=[str(number) for number in range(10)]), data)
+
+
+def epochs(turns: Turns, net: rt.Net, data: rt.Data) -> None:
+    """An epoch a turn: seconds for 10,000 pictures, and what it did to the memory."""
     while turns.go() is not None:
-        entry = rt.train(net, data, validation=0, epochs=1, progress=False).history[-1]
-        turns.done(seconds=1e4 / entry["examples_per_second"], waiting=entry.get("waiting", 0.0))
-
-
-def archived(folder: str) -> Path:
-    """A zip of class folders of digits as PNG files."""
-    place = Path(folder) / "digits.zip"
-    if not place.exists():
-        digits, labels = workloads.digits(folder, count=FEW)
-        with zipfile.ZipFile(place.with_suffix(".part"), "w") as made:
-            for number, (digit, label) in enumerate(zip(digits, labels.tolist(), strict=True)):
-                file = io.BytesIO()
-                Image.fromarray(digit).save(file, "PNG")
-                made.writestr(f"{label}/{number}.png", file.getvalue())
-        place.with_suffix(".part").replace(place)
-    return place
+        watched = Watched()
+        run = rt.train(net, data, validation=0, epochs=1, progress=False, callbacks=watched)
+        entry = run.history[-1]
+        seconds = 1e4 / entry["examples_per_second"]
+        turns.done(seconds=seconds, waiting=entry.get("waiting", 0.0), **watched.told())
 
 
 class Watched:
@@ -89,6 +77,20 @@ class Watched:
         tenth = max(1, len(self.looks) // 10)
         first, last = (sum(part) / tenth * 1e-6 for part in (self.looks[:tenth], self.looks[-tenth:]))
         return {"grown": last - first, "span": (max(self.looks) - min(self.looks)) * 1e-6}
+
+
+def archived(folder: str) -> Path:
+    """A zip of class folders of digits as PNG files."""
+    place = Path(folder) / "digits.zip"
+    if not place.exists():
+        digits, labels = workloads.digits(folder, count=FEW)
+        with zipfile.ZipFile(place.with_suffix(".part"), "w") as made:
+            for number, (digit, label) in enumerate(zip(digits, labels.tolist(), strict=True)):
+                file = io.BytesIO()
+                Image.fromarray(digit).save(file, "PNG")
+                made.writestr(f"{label}/{number}.png", file.getvalue())
+        place.with_suffix(".part").replace(place)
+    return place
 
 
 def mapped(folder: str) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from workers import Peer
 
 TITLE = "Streaming"
 WORDS = """
-Seconds for 10,000 digits in an epoch of the LeNet, 64 a batch, after a first training. Streamed from an
+Seconds for 10,000 digits in an epoch of the LeNet, 64 a batch, after the first trainings. Streamed from an
 array in a file that is mapped into memory, ten times as large as what the process may take (RLIMIT_DATA)
 beyond what it has then; beside it the share of the time that was spent waiting for data, and by how many
 megabytes its own memory grew from the first tenth of the epoch to the last, and its span. Streamed from a
