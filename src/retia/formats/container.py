@@ -66,7 +66,7 @@ def told(place: str, what: str = "net") -> Iterator[None]:
 def opened(place: str, what: str = "net") -> Iterator[tuple[BinaryIO, int]]:
     """A file to read from, and its size in bytes. Faults inside are ``told``."""
     try:
-        with told(place, what), _open(place) as file:
+        with told(place, what), open_plain(place) as file:
             start = file.read(START)
             file.seek(0)
             try:
@@ -82,7 +82,8 @@ def opened(place: str, what: str = "net") -> Iterator[tuple[BinaryIO, int]]:
         raise atomic.failed(place, "could not be read", error) from None
 
 
-def _open(place: str) -> BinaryIO:
+def open_plain(place: str) -> BinaryIO:
+    """A plain file, opened unbuffered. Raises ``FormatError`` where it is something else."""
     # Not blocking, for opening a pipe would wait for ever; what is no plain file is refused unread.
     handle = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     mode = os.fstat(handle).st_mode

@@ -212,6 +212,58 @@ class NetVerbs:
         """
         return _reach("nets.outer", "with_ports")(self, input, output)  # type: ignore[no-any-return]
 
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Copies of the arrays by the keys of a PyTorch module of the same nesting.
+
+        Shared arrays stand under each of their places, and are one tensor, as in PyTorch.
+
+        Raises:
+            ArraysError: arrays that were not made yet.
+        Example:
+            >>> import retia as rt
+            >>> import torch
+            >>> net = rt.Chain(rt.Linear(2), rt.ReLU(), input=3).init()
+            >>> module = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())
+            >>> module.load_state_dict(net.state_dict())
+            <All keys matched successfully>
+        """
+        return _reach("formats.state", "state_dict")(self)  # type: ignore[no-any-return]
+
+    def with_state_dict(
+        self,
+        source: Mapping[str, Any] | str | os.PathLike[str],
+        *,
+        rename: Mapping[str, str | None] | Callable[[str], str | None] | None = None,
+        only: str | Sequence[str] | None = None,
+    ) -> Net:
+        """The net with arrays that PyTorch, NumPy or another tool saved, by name: all, or none and an error.
+
+        Of a file names and shapes are compared before an array is read, and nothing in it is executed:
+        PyTorch's files are read by ``torch.load(weights_only=True)`` alone. Dicts within dicts give names
+        with points, and what is no tensor in them is left out. Numbers become those of the net's own type
+        (float32, where it has no arrays yet). Counters of ``BatchNorm`` may be missing.
+
+        Args:
+            source: a dict of tensors or NumPy arrays; or a file, .safetensors, .npz, .pt or .pth.
+            rename: from their names to the net's paths, as a function or a dict of names: a name covers all
+                below it, ``{"module": "", "fc": "classifier"}``; ``""`` stands before all names; None, also
+                of a pattern, leaves them out, ``{"optimizer": None, "*.extra": None}``. The first wins.
+            only: paths or patterns of the net; all others stay as they are, and other names do not matter.
+        Raises:
+            ArraysError: names that are missing or unknown, shapes and types that do not fit; all of them,
+                with a probable cure. FormatError: a file that is damaged or holds more than arrays.
+        Example:
+            >>> import retia as rt
+            >>> import torch
+            >>> module = torch.nn.Sequential(torch.nn.Linear(3, 2))
+            >>> net = rt.Chain(head=rt.Linear(2), input=3)
+            >>> net = net.with_state_dict(module.state_dict(), rename={"0": "head"})
+            >>> torch.equal(net.arrays["head.weight"], module[0].weight)
+            True
+        """
+        made: Net = _reach("formats.state", "with_state_dict")(self, source, rename, only)
+        return made
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the net into one safetensors file, atomically. ``rt.load`` reads it back."""
         _reach("formats.file", "save")(self, path)
