@@ -339,7 +339,7 @@ def npy(shape, descr="<f4", data=b""):
             npz({"a/data.pkl": b"\x80\x04}."}),
             "it is a pickle that torch.save did not write, which is a program.",
         ),
-        (b"PK\x03\x04" + bytes(50), "it is a damaged archive: File is not a zip file."),
+        (b"PK\x03\x04" + bytes(50), "the archive is damaged: File is not a zip file."),
         (
             b"\x89HDF\r\n\x1a\n" + bytes(99),
             "it is an HDF5 file, as old Keras writes (.h5), which holds no arrays by name.\n"
