@@ -22,7 +22,7 @@ from retia.layers.memory import Growing
 from retia.nets.codec import Reading
 from retia.nets.layer import Steps
 from retia.nets.net import Net, missing_arrays
-from retia.nets.wiring import Node, Value, join
+from retia.nets.wiring import Node, Value
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -192,7 +192,7 @@ class Stateful:
         scene = Scene(net, arrays, Run(), self.batch or 1, device_of(net), float_kind(net))
         turns = []
         for node, how in led:
-            own = {name: arrays[join(node.key, name)] for name in node.layer.owns()}
+            own = {name: arrays[node.at(name)] for name in node.layer.owns()}
             moment = scene.moment(node, [None] * len(node.sources))
             turns.append(Turn(node, how, own, moment, node.outputs))
         return turns

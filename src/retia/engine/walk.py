@@ -19,7 +19,7 @@ from retia._torch import torch
 from retia.engine import draws
 from retia.nets.layer import Layer
 from retia.nets.net import Net
-from retia.nets.wiring import Node, Value, join
+from retia.nets.wiring import Node, Value
 from retia.shapes import Extent
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Moment:
     def update(self, name: str, value: Tensor) -> None:
         """Give an array that is not learned (a running statistic) its next value."""
         self._note("update")
-        self.run.updates[join(self.node.key, name)] = value.detach()
+        self.run.updates[self.node.at(name)] = value.detach()
 
     def size(self, name: str) -> Any:
         """What a variable of the layer's signature is here: a size, or the sizes of a star."""
@@ -295,7 +295,7 @@ def _plan(steps: Sequence[Node], wanted: frozenset[Value], given: frozenset[Valu
         last = {source for source in node.sources if source not in alive | wanted and source[0] != ""}
         unused = {value for value in node.outputs if value not in alive}
         alive |= set(node.sources) - given
-        keys = {name: join(node.key, name) for name in node.layer.owns()}
+        keys = {name: node.at(name) for name in node.layer.owns()}
         kept.append((node, keys, tuple((last - given) | (unused - wanted))))
     return kept[::-1]
 

@@ -10,7 +10,6 @@ from retia.formats.header import Entry
 from retia.formats.strict import quote
 from retia.nets import expression
 from retia.nets.net import Net
-from retia.nets.wiring import join
 from retia.shapes import Shape, show
 
 MOST_PARTS = 15_000
@@ -88,9 +87,7 @@ def _parts(value: Any) -> Iterator[dict[str, Any]]:
 
 def _kinds(net: Net) -> dict[str, str]:
     return {
-        join(node.key, name): array.kind
-        for node in net.wiring.nodes
-        for name, array in node.layer.owns().items()
+        node.at(name): array.kind for node in net.wiring.nodes for name, array in node.layer.owns().items()
     }
 
 

@@ -235,15 +235,11 @@ def _prefixes(names: list[str]) -> list[str]:
 
 def _places(net: Net) -> dict[str, str]:
     """The path of every array, at each of its places, and where it is kept."""
-    return {
-        join(node.path, name): join(node.key, name) for node in net.wiring.nodes for name in node.layer.owns()
-    }
+    return {join(node.path, name): node.at(name) for node in net.wiring.nodes for name in node.layer.owns()}
 
 
 def _arrays(net: Net) -> dict[str, Array]:
-    return {
-        join(node.key, name): array for node in net.wiring.nodes for name, array in node.layer.owns().items()
-    }
+    return {node.at(name): array for node in net.wiring.nodes for name, array in node.layer.owns().items()}
 
 
 def _counts(array: Array) -> bool:

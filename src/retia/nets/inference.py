@@ -135,15 +135,14 @@ class _Inference:
             self.solver.unify(_pattern(term.dims, terms), self.solution.values[source], fact)
 
     def _place_arrays(self, node: Node, terms: Terms) -> None:
-        first = node.key not in self.solution.arrays
-        patterns = self.solution.arrays.setdefault(node.key, {})
+        self.solution.arrays.setdefault(node.key, {})
         for name, array in node.layer.owns().items():
             pattern = _pattern(dimensions(array.shape), terms)
-            if first:
-                patterns[name] = pattern
-            else:
-                fact = Fact(f"{node.label} is shared with {node.key}", site=Site(node, "shared", name))
-                self.solver.unify(pattern, patterns[name], fact)
+            key, there = node.home(name)
+            known = self.solution.arrays.setdefault(key, {}).setdefault(there, pattern)
+            if known is not pattern:
+                fact = Fact(f"{node.label} is shared with {key}", site=Site(node, "shared", name))
+                self.solver.unify(pattern, known, fact)
             held = node.layer.held.get(name)
             if held is not None:
                 text = f"{node.label}'s {name} was made with shape {tuple(held.shape)}"
@@ -257,7 +256,7 @@ class _Inference:
                 only = path or site.port
                 fix = f"net.init(only={only!r}) makes new arrays; or keep the part that fitted them"
             elif site.what == "shared":
-                there = site.node.key
+                there = site.node.home(site.port)[0]
                 message = f"{site.node.label} shares {site.port} with {there}: {got} there, {expected} here."
         elif isinstance(site, Site) and site.declared is not None:
             declared = site.declared

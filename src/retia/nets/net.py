@@ -192,30 +192,28 @@ class Net(NetVerbs, ABC):
         """The arrays by path; those that were not made yet are missing."""
         return Arrays(
             {
-                join(node.key, name): tensor
+                join(node.path, name): node.layer.held[name]
                 for node in self.wiring.nodes
-                if node.key == node.path
-                for name, tensor in node.layer.held.items()
+                for name in node.kept
+                if name in node.layer.held
             }
         )
 
     def array_shapes(self) -> dict[str, Shape | None]:
         """The shape of every array by path, made or not; None, or None in places, where it is unknown."""
         return {
-            join(node.key, name): self.solution.array_shape(node.key, name)
+            join(node.path, name): self.solution.array_shape(node.path, name)
             for node in self.wiring.nodes
-            if node.key == node.path
-            for name in node.layer.owns()
+            for name in node.kept
         }
 
     def learned(self) -> list[str]:
         """The paths of arrays that training moves by gradients."""
         return [
-            join(node.key, name)
+            join(node.path, name)
             for node in self.wiring.nodes
-            if node.key == node.path
-            for name, array in node.layer.owns().items()
-            if array.learned
+            for name in node.kept
+            if node.layer.owns()[name].learned
         ]
 
     @property
@@ -262,7 +260,7 @@ class Net(NetVerbs, ABC):
         made = {}
         for node in self.wiring.nodes:
             for name, array in node.layer.owns().items():
-                path = join(node.key, name)
+                path = node.at(name)
                 if path in wanted and path not in made:
                     initial = chosen if chosen is not None and name == "weight" else node.layer.initial(name)
                     shape = tuple(int(s) for s in shapes[path] or ())  # type: ignore[arg-type]
@@ -296,10 +294,10 @@ class Net(NetVerbs, ABC):
                 faults.append(f"{path} has shape {tuple(new[path].shape)}, expected {show(shapes[path])}")
         if faults:
             raise ArraysError(f"with_arrays: {faults[0]}", because=faults[1:])
-        keys = {node.path: node.key for node in self.wiring.nodes}
+        nodes = {node.path: node for node in self.wiring.nodes}
 
         def change(path: str, layer: Layer) -> Layer:
-            found = {name: new[at] for name in layer.owns() if (at := join(keys[path], name)) in new}
+            found = {name: new[at] for name in layer.owns() if (at := nodes[path].at(name)) in new}
             return layer.with_held({**layer.held, **found}) if found else layer
 
         result = self.map_layers(change)

@@ -88,7 +88,7 @@ def _cleared(net: Net, path: str, side: str, doomed: Mapping[str, list[str]]) ->
     if not any(f"{each}.".startswith(f"{path}.") or not path for each in doomed):
         return net
     if isinstance(net, Shared):
-        return Shared(net.name, _cleared(net.net, path, side, doomed))
+        return net.around(_cleared(net.net, path, side, doomed))
     if isinstance(net, At):
         return At(_cleared(net.net, path, side, doomed), *net.paths)
     children = {name: _cleared(part, join(path, name), side, doomed) for name, part in net.children.items()}
@@ -120,7 +120,7 @@ def with_specs(
     if not input and not output:
         return net
     if isinstance(net, Shared):
-        return Shared(net.name, with_specs(net.net, input, output))
+        return net.around(with_specs(net.net, input, output))
     if not isinstance(net, Chain | Graph | Layer):
         net = Chain(net)
     for side, new in (("input", input), ("output", output)):

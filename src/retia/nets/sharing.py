@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,13 @@ class Shared(Net):
     """A net that shares its arrays with every other ``Shared`` of its name in the same net.
 
     The arrays stand once, under the path of the first; training moves them by the sum of all gradients.
+    With ``only`` the nets may differ: an ``Embedding`` and the ``Linear`` that scores its tokens share
+    ``only="weight"``. ``net.tie`` writes both.
 
     Args:
         name: what is shared, within the outermost net.
         net: the same net at every place.
+        only: the path within it of the one array that is shared, or a list of them; all by default.
     Raises:
         StructureError: another net under the same name.
     Example:
@@ -34,14 +37,28 @@ class Shared(Net):
 
     name: str
     net: Net
+    only: tuple[str, ...]
     input: Any
     output: Any
 
-    def __init__(self, name: str, net: Net) -> None:
+    def __init__(self, name: str, net: Net, *, only: str | Iterable[str] = ()) -> None:
         if not isinstance(name, str) or not name:
             raise ArgumentError(f"Shared: the name is a text; got {name!r}.", got=name)
         check_part("Shared", "net", net)
-        self.__dict__.update(name=name, net=net, input=None, output=None)
+        chosen = (only,) if isinstance(only, str) else tuple(only)
+        self.__dict__.update(name=name, net=net, only=chosen, input=None, output=None)
+        own = [join(node.path, each) for node in net.wiring.nodes for each in node.kept] if chosen else []
+        for path in chosen:
+            if path not in own:
+                raise UnknownNameError(
+                    f"Shared: only={path!r}, but the net's arrays are {', '.join(own) or 'none'}."
+                    + did_you_mean(path, own),
+                    path=str(path),
+                )
+
+    def around(self, net: Net) -> Shared:
+        """The same sharing of another net."""
+        return Shared(self.name, net, only=self.only)
 
     @property
     def children(self) -> Mapping[str, Net]:
@@ -50,12 +67,12 @@ class Shared(Net):
 
     def with_children(self, children: Mapping[str, Net]) -> Shared:
         """The same sharing with other parts."""
-        return Shared(self.name, self.net.with_children(children))
+        return self.around(self.net.with_children(children))
 
     def map_layers(self, change: Any, path: str = "") -> Net:
         """The sharing with its layers changed."""
         changed = self.net.map_layers(change, path)
-        return self if changed is self.net else Shared(self.name, changed)
+        return self if changed is self.net else self.around(changed)
 
     def input_names(self, arity: int | None = None) -> tuple[str, ...]:
         """Those of the net."""
@@ -67,21 +84,26 @@ class Shared(Net):
 
     def lay(self, wiring: Wiring, path: str, key: str, sources: Mapping[str, Value]) -> dict[str, Value]:
         """Lay the net with the arrays of its first place."""
+        if self.only:
+            return wiring.lend(self.name, self.only, self.net, path, key, sources)
         return wiring.place(self.net, path, wiring.share(self.name, self.net, path, key), sources)
 
     def settings(self) -> dict[str, Any]:
-        """Name and net, as JSON stores them."""
-        return {"name": self.name, "net": self.net}
+        """Name and net, as JSON stores them, and which arrays where these are not all."""
+        return {"name": self.name, "net": self.net, **({"only": self.only} if self.only else {})}
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Shared:
         """The sharing of these settings."""
-        if set(settings) != {"name", "net"}:
-            raise FormatError("A Shared has name and net.")
+        if {*settings} - {"only"} != {"name", "net"}:
+            raise FormatError("A Shared has name and net, and may have only.")
+        if not isinstance(settings.get("only", ()), tuple | list):
+            raise FormatError("A Shared's only is a list of paths.")
         return cls(**settings)
 
     def __repr__(self) -> str:
-        return f"Shared({self.name!r}, {self.net!r})"
+        only = self.only[0] if len(self.only) == 1 else self.only
+        return f"Shared({self.name!r}, {self.net!r}{f', {only=}' if self.only else ''})"
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)

@@ -56,6 +56,7 @@ class Node:
         key: the path under which its arrays are kept (another one's, where they are shared).
         signature: its ports, for as many inputs as it has here.
         inside: of an operator, the net that it runs.
+        lent: its arrays that are kept elsewhere one by one, by name: the path of a layer, and the name there.
     """
 
     path: str
@@ -64,6 +65,22 @@ class Node:
     key: str
     signature: Signature
     inside: Inside | None = None
+    lent: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def home(self, name: str) -> tuple[str, str]:
+        """Where an array of the layer is kept: the path of a layer, and the array's name there."""
+        return self.lent.get(name, (self.key, name))
+
+    def at(self, name: str) -> str:
+        """The path of an array of the layer."""
+        return join(*self.home(name))
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The names of the arrays that are kept here; of shared ones, at the first place alone."""
+        if self.key != self.path:
+            return ()
+        return tuple(name for name in self.layer.owns() if name not in self.lent)
 
     @property
     def parts(self) -> tuple[Node, ...]:
@@ -75,7 +92,7 @@ class Node:
     @property
     def owned(self) -> tuple[str, ...]:
         """The paths of its arrays, and of those within it."""
-        return tuple(join(part.key, name) for part in self.parts for name in part.layer.owns())
+        return tuple(part.at(name) for part in self.parts for name in part.layer.owns())
 
     @property
     def outputs(self) -> tuple[Value, ...]:
@@ -115,6 +132,8 @@ class Wiring:
     ends: dict[str, dict[str, Value]] = field(default_factory=dict)
     steps: list[Node] = field(default_factory=list)
     _shared: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    _lenders: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
+    _homes: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
 
     def place(self, net: Net, path: str, key: str, sources: Mapping[str, Value]) -> dict[str, Value]:
         """Lay a part of the net; ``sources`` are the values at its input ports."""
@@ -129,7 +148,8 @@ class Wiring:
 
     def add(self, layer: Layer, path: str, key: str, sources: Mapping[str, Value]) -> dict[str, Value]:
         """Lay one layer."""
-        node = Node(path, layer, tuple(sources.values()), key, layer.ports(len(sources)))
+        ports, lent = layer.ports(len(sources)), self._lent(layer, key)
+        node = Node(path, layer, tuple(sources.values()), key, ports, lent=lent)
         self.nodes.append(node)
         self.steps.append(node)
         return _by_port(node.signature.outputs, node.outputs)
@@ -149,13 +169,20 @@ class Wiring:
         inside = Inside(
             own, tuple(given.values()), tuple(self.steps), tuple(ends.values()), tuple(alike), operator.rows
         )
-        node = Node(path, operator, tuple(sources.values()), key, ports, inside)
+        lent = self._lent(operator, key)
+        node = Node(path, operator, tuple(sources.values()), key, ports, inside, lent)
         self.nodes.insert(place, node)
         self.steps = [*around, node]
         return outputs
 
     def share(self, name: str, net: Net, path: str, key: str) -> str:
         """The key of what is shared under a name: that of its first place."""
+        if any(name == lender for lender, _ in self._homes):
+            raise StructureError(
+                f"{path}: Shared({name!r}) shares everything here and some arrays at another place.",
+                fix="give one of them another name",
+                path=path,
+            )
         first, known = self._shared.setdefault(name, (key, net))
         if known is not net and known.expression_hash != net.expression_hash:
             raise StructureError(
@@ -164,6 +191,33 @@ class Wiring:
                 path=path,
             )
         return first
+
+    def lend(
+        self, name: str, only: tuple[str, ...], net: Net, path: str, key: str, sources: Mapping[str, Value]
+    ) -> dict[str, Value]:
+        """Lay a net of which some arrays are shared under a name, by their paths within it."""
+        if name in self._shared:
+            first = self._shared[name][0]
+            raise StructureError(
+                f"{path}: Shared({name!r}) shares {' and '.join(only)} here and everything at {first}.",
+                fix="give one of them another name",
+                path=path,
+            )
+        self._lenders.append((name, key, only))
+        made = self.place(net, path, key, sources)
+        self._lenders.pop()
+        return made
+
+    def _lent(self, layer: Layer, key: str) -> dict[str, tuple[str, str]]:
+        """The arrays of a layer that are kept at another, as what is around it shares them."""
+        lent = {}
+        for name, around, only in self._lenders:
+            for own in layer.owns():
+                inner = join(key, own)[len(around) + bool(around) :]
+                home = self._homes.setdefault((name, inner), (key, own)) if inner in only else (key, own)
+                if home != (key, own):
+                    lent[own] = home
+        return lent
 
     def needed(self) -> list[Node]:
         """The nodes that the outputs depend on, in order."""
@@ -189,8 +243,8 @@ def _by_port(terms: Iterable[Term], values: Iterable[Value]) -> dict[str, Value]
 
 
 def join(path: str, name: str) -> str:
-    """A path one step deeper."""
-    return f"{path}.{name}" if path else name
+    """A path one step deeper; an array without a name is called as the layer that has it."""
+    return f"{path}.{name}" if path and name else path or name or "weight"
 
 
 def lay_out(net: Net) -> Wiring:

@@ -10,7 +10,6 @@ from retia.engine.walk import Run, walk_values
 from retia.errors import TrainingError
 from retia.metrics.examples import Batch
 from retia.nets.net import Net
-from retia.nets.wiring import join
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,9 +56,9 @@ def _broken_arrays(net: Net, arrays: Mapping[str, Tensor]) -> tuple[str, str] | 
     """The layer nearest to the loss that has an array which is not finite: gradients come from there."""
     for node in reversed(net.wiring.nodes):
         for name in node.layer.owns():
-            array = arrays[join(node.key, name)]
+            array = arrays[node.at(name)]
             if array.is_floating_point() and not bool(array.isfinite().all()):
-                return node.label, join(node.key, name)
+                return node.label, node.at(name)
     return None
 
 

@@ -16,7 +16,7 @@ from retia.engine.walk import Run, walk_values
 from retia.errors import TrainingError
 from retia.metrics.examples import Batch
 from retia.nets.net import Net
-from retia.nets.wiring import Node, Value, join
+from retia.nets.wiring import Node, Value
 from retia.training.rates import Rates
 from retia.training.step import Step
 
@@ -183,7 +183,7 @@ def resting(net: Net, paces: Rates) -> set[str]:
     found: dict[str, bool] = {}
     for node in net.wiring.nodes:
         for name in node.layer.owns():
-            path = join(node.key, name)
+            path = node.at(name)
             found[path] = found.get(path, True) and node.path in paces.still and path not in moved
     return {path for path, rests in found.items() if rests}
 
@@ -195,7 +195,7 @@ def _moving(nodes: Sequence[Node], paces: Rates) -> dict[str, str]:
     loose = {part.key for part, _ in parts if part.path not in paces.still and not _all_learned(part)}
     found: dict[str, str] = {}
     for part, path in parts:
-        if any(join(part.key, name) in moved for name in part.layer.owns()):
+        if any(part.at(name) in moved for name in part.layer.owns()):
             found[path] = TRAINED
         elif part.path not in paces.still and part.layer.mixes_batch:
             found.setdefault(path, MIXES)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from retia.errors import ArgumentError, UnknownNameError
 from retia.nets.net import Net
 from retia.nets.patterns import matches, refuse_idle, winner
-from retia.nets.wiring import join
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,11 +92,10 @@ def weights_of(net: Net) -> list[str]:
         ['0.weight']
     """
     return [
-        join(node.key, name)
+        node.at(name)
         for node in net.wiring.nodes
-        if node.key == node.path
         for name, array in node.layer.owns().items()
-        if array.learned and array.init.method not in CONSTANT
+        if name in node.kept and array.learned and array.init.method not in CONSTANT
     ]
 
 

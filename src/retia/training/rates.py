@@ -14,7 +14,6 @@ from typing import Any
 from retia.errors import ArgumentError
 from retia.nets.net import Net
 from retia.nets.patterns import refuse_idle, winner
-from retia.nets.wiring import join
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def read_rates(net: Net, given: Any) -> Rates:
         raise ArgumentError("rates: every array has the rate 0, so there is nothing to train.", got=given)
     still = set()
     for path, node in layers.items():
-        own = [of[key] for name in node.layer.owns() if (key := join(node.key, name)) in of]
+        own = [of[key] for name in node.layer.owns() if (key := node.at(name)) in of]
         if _first(rates, path) == 0 and not any(own) or own and not any(own):
             still.add(path)
     return Rates(of, frozenset(still))

@@ -258,7 +258,7 @@ def _of_rest(net: Net, step: Step, given: Net | None) -> Iterator[Finding]:
     learned = set(step.paces.frozen)
     made = {path for path in rest & learned if given is not None and path not in given.arrays}
     layers = [node for node in net.wiring.nodes if node.path in step.paces.still]
-    drawn = [node.label for node in layers if any(join(node.key, own) in made for own in node.layer.owns())]
+    drawn = [node.label for node in layers if any(node.at(own) in made for own in node.layer.owns())]
     fresh = [node.label for node in layers if _is_fresh(net, node.key, node.layer.owns())]
     if drawn:
         yield Finding(
@@ -286,7 +286,7 @@ def _is_fresh(net: Net, key: str, owns: Iterable[str]) -> bool:
 
 def _of_unread(net: Net, step: Step) -> Iterator[Finding]:
     nodes, alive = reached(net, step.objective.wanted)
-    read = {join(node.key, own) for node in nodes for own in node.layer.owns()}
+    read = {node.at(own) for node in nodes for own in node.layer.owns()}
     idle = [path for path in step.learned if path not in read]
     if idle:
         yield Finding(

@@ -16,7 +16,7 @@ from retia.engine.walk import walk_values
 from retia.layers.elementwise import HardSigmoid, HardTanh, ReLU, ReLU6, Sigmoid, Tanh
 from retia.metrics.examples import Batch, Examples
 from retia.nets.net import Net
-from retia.nets.wiring import Node, Value, join
+from retia.nets.wiring import Node, Value
 from retia.sources.feeds import ResidentFeed
 from retia.training.reports.chance import chance_of
 from retia.training.step import State, Step
@@ -259,11 +259,10 @@ def _watched(step: Step, batch: Batch) -> list[Node]:
 def _weights(node: Node) -> list[str]:
     """Paths of what a layer learns, or the layers within it, at the first of the places that share it."""
     return [
-        join(part.key, name)
+        part.at(name)
         for part in node.parts
-        if part.key == part.path
         for name, array in part.layer.owns().items()
-        if array.learned
+        if name in part.kept and array.learned
     ]
 
 
