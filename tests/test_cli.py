@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -532,3 +533,10 @@ def test_a_reader_that_goes_away_is_no_traceback(trained: Path, unbuffered: str)
         process.stdout.close()
         errors = process.stderr.read()
     assert errors == ""
+
+
+def test_a_net_of_numbers_is_tested_by_its_own_figures(tmp_path):
+    net = rt.Chain(rt.Flatten(), rt.Linear(), input=rt.Image(28, 28, color="gray"), output=rt.Scalar())
+    net.init(seed=0).save(tmp_path / "net.safetensors")
+    told = run("train", "mnist", "--net", tmp_path / "net.safetensors", "--epochs", "1", "--quiet").stdout
+    assert re.search(r"^test  loss \d\S*  mse .*  10,000 examples$", told, re.M)

@@ -206,3 +206,14 @@ def test_windows_ahead_are_refused_where_there_is_an_output():
 def test_texts_that_are_all_different_are_not_listed_as_labels():
     data = rt.data((range(20), [f"text {n}" for n in range(20)]))
     assert str(data).endswith("20 different")
+
+
+def test_columns_are_called_otherwise_in_all_parts():
+    data = rt.data({"train": {"text": ["a", "b"], "mark": [1, 2]}, "test": {"text": ["c"], "mark": [3]}})
+    renamed = data.rename(text="input", mark="output")
+    assert [*renamed.train] == [("a", 1), ("b", 2)]
+    assert [*renamed.test] == [("c", 3)]
+    with pytest.raises(rt.DataError, match=r"^rename: two columns would be called 'mark'\."):
+        data.rename(text="mark")
+    with pytest.raises(rt.DataError, match=r"no column 'txt'.*Did you mean 'text'\?"):
+        data.rename(txt="input")

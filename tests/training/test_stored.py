@@ -148,7 +148,7 @@ def test_parts_are_kept_each(tmp_path, made):
 
 
 @rt.codec
-class Doubled(rt.Codec):
+class Twofold(rt.Codec):
     """A number, doubled."""
 
     @property
@@ -167,8 +167,8 @@ class Doubled(rt.Codec):
 
 def test_what_has_no_content_to_go_by_is_encoded_anew_with_a_warning(tmp_path):
     x, y = [1.0, 2.0, 3.0], [[2.0], [4.0], [6.0]]
-    chain = rt.Chain(rt.Linear(1), input=Doubled())
-    with pytest.warns(rt.RetiaWarning, match="'input' is not kept in .*: Doubled is a codec of your own"):
+    chain = rt.Chain(rt.Linear(1), input=Twofold())
+    with pytest.warns(rt.RetiaWarning, match="'input' is not kept in .*: Twofold is a codec of your own"):
         kept = rt.train(chain, rt.data((x, y)).cache(tmp_path), epochs=1, progress=False)
     assert kept.net == rt.train(chain, (x, y), epochs=1, progress=False).net
     assert len(files(tmp_path)) == 1

@@ -18,6 +18,7 @@ from retia.sources import Data
 from retia.training import CSV, JSONLines, Training
 from retia.training import train as train_net
 from retia.training.interrupt import INTERRUPTED
+from retia.training.progress import tell
 
 _figure: Any = Late("matplotlib.figure", extra="plots")
 
@@ -146,7 +147,10 @@ def train(
     targets.write(run, examples.test)
     if examples.test is not None:
         score = measure(run.net, examples.test)
-        click.echo(f"test accuracy  {score.accuracy:.2%} of {len(examples.test):,} examples")
+        if "accuracy" in (told := score.figures()):
+            click.echo(f"test accuracy  {score.accuracy:.2%} of {len(examples.test):,} examples")
+        else:
+            click.echo(f"test  {tell(told)}  {len(examples.test):,} examples")
     if run.why == INTERRUPTED:
         ctx.exit(INTERRUPTED_STATUS)
 

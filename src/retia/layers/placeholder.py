@@ -17,7 +17,7 @@ def read_form(name: str, value: Any) -> str:
     """The rule of a signature that the user gives."""
     try:
         _ = signature(value)
-    except (ValueError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ArgumentError(
             f"{name} is a signature such as 'c h w -> c y x'; got {value!r}.",
             because=[str(error)] if isinstance(value, str) else (),

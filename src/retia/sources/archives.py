@@ -7,6 +7,7 @@ links, devices, encrypted and oversized members refuse it as a whole. A member i
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import tarfile
@@ -61,6 +62,10 @@ class Member:
     def read(self, size: int = -1) -> bytes:
         """Its bytes from the beginning, at most ``size`` of them."""
         return self.archive.read(self.path, size)
+
+    def open(self) -> io.BytesIO:
+        """It as an open file, for what must go back and forth: ``PIL.Image.open(member.open())``."""
+        return io.BytesIO(self.read())
 
     def __repr__(self) -> str:
         return f"<Member {self.name}>"

@@ -318,6 +318,20 @@ class Data:
         """
         return verbs.map_columns(self, columns)
 
+    def rename(self, **columns: str) -> Data:
+        """The set with columns called otherwise, such as a net's ports; parts too.
+
+        Args:
+            columns: the new name of each, by its old one.
+        Raises:
+            DataError: there is no such column, or two would be called alike.
+        Example:
+            >>> import retia as rt
+            >>> rt.data({"text": ["ab", "c"], "stars": [5, 1]}).rename(text="input", stars="output")[0]
+            ('ab', 5)
+        """
+        return verbs.rename(self, columns)
+
     def filter(self, test: Callable[[Any], Any] | None = None, **tests: Callable[[Any], Any]) -> Data:
         """The examples that pass.
 

@@ -172,6 +172,18 @@ def _dealt(rows: list[int], size: int, seed: int, number: int) -> Any:
     return np.asarray([*rows * whole, *(rows[place] for place in drawn)], np.int64)
 
 
+def rename(data: Data, names: Mapping[str, str]) -> Data:
+    """See ``Data.rename``."""
+    for old in names:
+        named_column(data, old, "rename")
+    new = [names.get(name, name) for name in data.columns]
+    twice = sorted({name for name in new if new.count(name) > 1})
+    if twice:
+        raise DataError(f"rename: two columns would be called {twice[0]!r}.", path=twice[0], got=new)
+    parts = {name: rename(part, names) for name, part in data.parts.items()}
+    return replace(data, columns=dict(zip(new, data.columns.values(), strict=True)), parts=parts)
+
+
 def windows(data: Data, length: Any, step: Any, column: str, ahead: Any) -> Data:
     """See ``Data.windows``."""
     try:
