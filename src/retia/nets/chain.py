@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from retia.errors import ArgumentError, FormatError, RetiaWarning, StructureError, did_you_mean
 from retia.nets import registry
 from retia.nets.codec import Codec
+from retia.nets.lineage import descended
 from retia.nets.net import Net
 from retia.nets.ports import read_specs
 from retia.nets.wiring import Value, Wiring, join
@@ -46,7 +47,7 @@ class Chain(Net):
     output: Any
 
     def __init__(self, *parts: Any, input: Any = None, output: Any = None, **named: Any) -> None:
-        self.__dict__["parts"] = MappingProxyType(_gather(parts, named))
+        self.__dict__["parts"] = MappingProxyType(gather(parts, named))
         self.__dict__["input"] = read_specs("Chain: input", input)
         self.__dict__["output"] = read_specs("Chain: output", output)
         _ = self.solution
@@ -78,7 +79,7 @@ class Chain(Net):
             return {"output": next(iter(values.values()))}
         for number, (name, net) in enumerate(self.parts.items()):
             if number:
-                values = _hand_over(join(path, name), net, values)
+                values = hand_over(join(path, name), net, values)
             values = wiring.place(net, join(path, name), join(key, name), values)
         return values
 
@@ -92,7 +93,7 @@ class Chain(Net):
         parts = settings.get("parts")
         if not isinstance(parts, Mapping) or set(settings) != {"parts", "input", "output"}:
             raise FormatError("A Chain has parts, input and output.")
-        return _chain(_gather((parts,), {}), settings["input"], settings["output"])
+        return _chain(gather((parts,), {}), settings["input"], settings["output"])
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -103,8 +104,11 @@ class Chain(Net):
         if isinstance(key, slice):
             if key.step is not None:
                 raise ArgumentError("A chain is not sliced with a step.", got=key.step)
+            if any(isinstance(place, str) and "." in place for place in (key.start, key.stop)):
+                return self._slice(key)
             start, stop = self._position(key.start, 0), self._position(key.stop, len(names))
-            return self._cut(start, max(stop, start))
+            said = ["" if place is None else repr(place) for place in (key.start, key.stop)]
+            return descended(self._cut(start, max(stop, start)), self, f"[{':'.join(said)}]")
         if isinstance(key, int) and not isinstance(key, bool):
             if not -len(names) <= key < len(names):
                 raise ArgumentError(f"There is no child {key}: the chain has {len(names)}.", got=key)
@@ -178,21 +182,22 @@ def _chain(parts: Mapping[str, Net], input: Any, output: Any, *, check: bool = F
     return made
 
 
-def _gather(parts: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Net]:
+def gather(parts: tuple[Any, ...], named: Mapping[str, Any], whole: str = "Chain") -> dict[str, Net]:
+    """The parts of a chain by name, from positionals or one dict, and keywords."""
     if len(parts) == 1 and isinstance(parts[0], Mapping):
         pairs = [*parts[0].items(), *named.items()]
     else:
         pairs = [*((str(i), part) for i, part in enumerate(parts)), *named.items()]
     gathered: dict[str, Net] = {}
     for position, (name, part) in enumerate(pairs):
-        check_part("Chain", name, part)
+        check_part(whole, name, part)
         if name.isdigit() and name != str(position):
             raise StructureError(
-                f"Chain: a child that is called by a number stands at it; {name!r} is at {position}.",
+                f"{whole}: a child that is called by a number stands at it; {name!r} is at {position}.",
                 path=name,
             )
         if name in gathered:
-            raise StructureError(f"Chain: two children are called {name!r}.", path=name)
+            raise StructureError(f"{whole}: two children are called {name!r}.", path=name)
         gathered[name] = part
     return gathered
 
@@ -230,7 +235,8 @@ def _refuse(whole: str, name: str, part: Any) -> NoReturn:
     raise ArgumentError(f"{whole}: {name} is {part!r}, which is not a net.", got=part)
 
 
-def _hand_over(path: str, net: Net, values: Mapping[str, Value]) -> dict[str, Value]:
+def hand_over(path: str, net: Net, values: Mapping[str, Value]) -> dict[str, Value]:
+    """Values that one part of a chain gives as the next one takes them: the only one, or all by name."""
     names = net.input_names(len(values)) if len(values) > 1 else net.input_names()
     if len(values) == 1:
         names = net.input_names(1) if len(net.input_names()) != 1 else names

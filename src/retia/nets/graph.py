@@ -32,8 +32,9 @@ class Graph(Net):
     function of wires, ``rt.Graph(lambda x: rt.ReLU()(x) * x)``, which runs once (its arguments without a
     default are the inputs); or from named nodes and edges. An edge ``"a -> b -> c"`` names nodes,
     ``"node.port"`` where a node has several ports, and the graph's own ports, ``"input"``, ``"output"`` or
-    those named by ``input=`` and ``output=``. What nothing feeds becomes an input, what feeds nothing an
-    output. Edges into a node with several inputs count in the order written.
+    those named by ``input=`` and ``output=`` (``"output.a"`` where a node has that name too). What nothing
+    feeds becomes an input, what feeds nothing an output. Edges into a node with several inputs count in the
+    order written.
 
     Args:
         nodes: a dict of nets; a wire, or a dict or tuple of wires; a function.
@@ -95,7 +96,7 @@ class Graph(Net):
     def lay(self, wiring: Wiring, path: str, key: str, sources: Mapping[str, Value]) -> dict[str, Value]:
         """Lay the nodes in an order in which each comes after what feeds it."""
         values: dict[End, Value] = {("", name): value for name, value in sources.items()}
-        for name in _order(self.nodes, self.links):
+        for name in order(self.nodes, self.links):
             feeds = {port: values[end] for port, end in self.links[name].items()}
             made = wiring.place(self.nodes[name], join(path, name), join(key, name), feeds)
             values.update({(name, port): value for port, value in made.items()})
@@ -104,15 +105,16 @@ class Graph(Net):
     def edges(self) -> tuple[str, ...]:
         """The edges, one line a path, in a fixed order."""
         pairs = []
-        for name in _order(self.nodes, self.links):
+        for name in order(self.nodes, self.links):
             for port, (source, from_port) in self.links[name].items():
                 pairs.append((self._name(source, from_port), self._target(name, port)))
-        pairs += [(self._name(*end), name) for name, end in self.ends.items()]
+        for name, end in self.ends.items():
+            pairs.append((self._name(*end), f"output.{name}" if name in self.nodes else name))
         return tuple(_merge(pairs))
 
     def _name(self, node: str, port: str) -> str:
         if not node:
-            return port
+            return f"input.{port}" if port in self.nodes else port
         return node if len(self.nodes[node].output_names()) == 1 else f"{node}.{port}"
 
     def _target(self, node: str, port: str) -> str:
@@ -234,7 +236,7 @@ def _from_edges(nodes: dict[str, Net], edges: tuple[str, ...], read: dict[str, A
     for name, net in nodes.items():
         check_part("Graph", name, net)
     names = {side: ([*spec] if isinstance(spec, Mapping) else [side]) for side, spec in read.items()}
-    clash = [n for n in (*names["input"], *names["output"]) if n in nodes]
+    clash = [side for side, spec in read.items() if side in nodes and not isinstance(spec, Mapping)]
     if clash:
         raise StructureError(f"Graph: {clash[0]!r} is both a node and a port.", path=clash[0])
     into: dict[str, list[tuple[str | None, End]]] = {name: [] for name in nodes}
@@ -247,7 +249,9 @@ def _from_edges(nodes: dict[str, Net], edges: tuple[str, ...], read: dict[str, A
         node, _, port = target.partition(".")
         if node in nodes:
             into[node].append((port or None, end))
-        elif target in names["output"]:
+            continue
+        target = port if node == "output" and port in names["output"] else target
+        if target in names["output"]:
             if target in outputs:
                 raise StructureError(f"Graph: two edges lead to the output {target!r}.", path=target)
             outputs[target] = end
@@ -269,9 +273,11 @@ def _pairs(edges: Iterable[str]) -> Iterable[tuple[str, str]]:
 
 
 def _source(text: str, nodes: Mapping[str, Net], inputs: list[str]) -> End:
-    if text in inputs:
-        return ("", text)
     node, _, port = text.partition(".")
+    if text in inputs and text not in nodes:
+        return ("", text)
+    if node == "input" and node not in nodes and port in inputs:
+        return ("", port)
     if node not in nodes:
         _unknown(text, [*nodes, *inputs])
     ports = nodes[node].output_names()
@@ -352,7 +358,8 @@ def _open_outputs(nodes: Mapping[str, Net], links: Mapping[str, Mapping[str, End
     return {(f"{name}_{port}" if name in several else name): (name, port) for name, port in free}
 
 
-def _order(nodes: Mapping[str, Net], links: Mapping[str, Mapping[str, End]]) -> list[str]:
+def order(nodes: Mapping[str, Net], links: Mapping[str, Mapping[str, End]]) -> list[str]:
+    """The nodes of a graph, each after what feeds it."""
     feeds = {name: [end[0] for end in links[name].values() if end[0]] for name in nodes}
     try:
         return list(TopologicalSorter(feeds).static_order())
@@ -397,7 +404,7 @@ def _check(graph: Graph) -> None:
     for end in [*(e for feeds in links.values() for e in feeds.values()), *graph.ends.values()]:
         if end not in known:
             raise StructureError(f"Graph: there is no {'.'.join(filter(None, end))}.")
-    _order(nodes, links)
+    order(nodes, links)
     if not graph.ends:
         raise StructureError("Graph: there is no output.")
     used = {end for feeds in links.values() for end in feeds.values()} | set(graph.ends.values())

@@ -209,7 +209,7 @@ class Layer(Expressed, Net):
         """Itself."""
         return self
 
-    def map_layers(self, change: Callable[[str, Layer], Layer], path: str = "") -> Net:
+    def _map_layers(self, change: Callable[[str, Layer], Layer], path: str = "") -> Net:
         """The layer changed."""
         return change(path, self)
 

@@ -23,6 +23,7 @@ from retia.nets.lineage import Step, descended, lineage_of, remember
 from retia.nets.patterns import matches
 from retia.nets.ports import Port
 from retia.nets.registry import find
+from retia.nets.surgery.verbs import SurgeryVerbs
 from retia.nets.verbs import NetVerbs
 from retia.nets.wiring import Value, Wiring, join, lay_out
 from retia.shapes import Extent, Shape, show
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from retia.nets.layer import Layer
 
 
-class Net(NetVerbs, ABC):
+class Net(NetVerbs, SurgeryVerbs, ABC):
     """The interface of nets: layers, chains, graphs. All of it is a value; operations return new nets."""
 
     version: ClassVar[int] = 1
@@ -176,6 +177,8 @@ class Net(NetVerbs, ABC):
         return net
 
     def __getitem__(self, key: Any) -> Net:
+        if isinstance(key, slice):
+            return self._slice(key)
         if isinstance(key, str):
             return self.part(key)
         raise ArgumentError(f"Parts of a {type(self).__name__} go by name; got {key!r}.", got=key)
@@ -300,14 +303,14 @@ class Net(NetVerbs, ABC):
             found = {name: new[at] for name in layer.owns() if (at := nodes[path].at(name)) in new}
             return layer.with_held({**layer.held, **found}) if found else layer
 
-        result = self.map_layers(change)
+        result = self._map_layers(change)
         if all(shape is not None and None not in shape for shape in shapes.values()):
             result.__dict__["solution"] = self.solution
         return result
 
-    def map_layers(self, change: Callable[[str, Layer], Layer], path: str = "") -> Net:
+    def _map_layers(self, change: Callable[[str, Layer], Layer], path: str = "") -> Net:
         """The net with every layer changed by a function of its path and itself."""
-        children = {name: net.map_layers(change, join(path, name)) for name, net in self.children.items()}
+        children = {name: net._map_layers(change, join(path, name)) for name, net in self.children.items()}
         if all(children[name] is net for name, net in self.children.items()):
             return self
         return self.with_children(children)

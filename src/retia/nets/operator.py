@@ -100,9 +100,9 @@ class Operator(Layer):
         made.__dict__.update(settings, held={})
         return made
 
-    def map_layers(self, change: Callable[[str, Layer], Layer], path: str = "") -> Net:
+    def _map_layers(self, change: Callable[[str, Layer], Layer], path: str = "") -> Net:
         """The operator with the layers of its net changed, and then itself."""
-        net = self.net.map_layers(change, join(path, "net"))
+        net = self.net._map_layers(change, join(path, "net"))
         return change(path, self if net is self.net else self.with_children({"net": net}))
 
     def lay(self, wiring: Wiring, path: str, key: str, sources: Mapping[str, Value]) -> dict[str, Value]:

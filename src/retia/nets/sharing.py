@@ -69,9 +69,9 @@ class Shared(Net):
         """The same sharing with other parts."""
         return self.around(self.net.with_children(children))
 
-    def map_layers(self, change: Any, path: str = "") -> Net:
+    def _map_layers(self, change: Any, path: str = "") -> Net:
         """The sharing with its layers changed."""
-        changed = self.net.map_layers(change, path)
+        changed = self.net._map_layers(change, path)
         return self if changed is self.net else self.around(changed)
 
     def input_names(self, arity: int | None = None) -> tuple[str, ...]:
@@ -144,9 +144,9 @@ class At(Net):
         """The same view of other parts."""
         return At(self.net.with_children(children), *self.paths)
 
-    def map_layers(self, change: Any, path: str = "") -> Net:
+    def _map_layers(self, change: Any, path: str = "") -> Net:
         """The view with its layers changed."""
-        changed = self.net.map_layers(change, path)
+        changed = self.net._map_layers(change, path)
         return self if changed is self.net else At(changed, *self.paths)
 
     def input_names(self, arity: int | None = None) -> tuple[str, ...]:
