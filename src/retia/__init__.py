@@ -208,6 +208,7 @@ from retia.nets import (
     Shared,
     Steps,
     codec,
+    diff,
     layer,
 )
 from retia.nets.registry import FOREIGN as _FOREIGN
@@ -466,6 +467,7 @@ __all__ = [
     "codec",
     "cross_validate",
     "data",
+    "diff",
     "ensemble",
     "find_rate",
     "layer",

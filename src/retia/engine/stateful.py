@@ -16,7 +16,7 @@ from retia.engine.course import course
 from retia.engine.ending import ending
 from retia.engine.intake import device_of, float_kind
 from retia.engine.pieces import Pieces
-from retia.engine.walk import Moment, Run, Scene, asks, fit, step
+from retia.engine.walk import Moment, Run, Scene, asks, fit, is_mixed, step
 from retia.errors import ArgumentError, DataError, ShapeError
 from retia.layers.memory import Growing
 from retia.nets.codec import Reading
@@ -44,10 +44,10 @@ class Turn:
         taken = [values[source] for source in node.sources]
         if not self.how.remembers:
             return step(node, taken, self.own, moment)
-        fit(node, taken, moment)
+        own = fit(node, taken, self.own, moment)
         extra = {"moment": moment} if asks(type(node.layer)) else {}
         before = memory.get(node.path)
-        result, memory[node.path] = node.layer.advance(before, *taken, **self.own, **extra)
+        result, memory[node.path] = node.layer.advance(before, *taken, **own, **extra)
         return result if isinstance(result, tuple) else (result,)
 
 
@@ -189,7 +189,8 @@ class Stateful:
 
     def _turns_of(self, led: Sequence[tuple[Node, Steps]]) -> list[Turn]:
         net, arrays = self.net, self.net.arrays
-        scene = Scene(net, arrays, Run(), self.batch or 1, device_of(net), float_kind(net))
+        frame = self.batch or 1, device_of(net), float_kind(net)
+        scene = Scene(net, arrays, Run(), *frame, mixed=is_mixed(arrays))
         turns = []
         for node, how in led:
             own = {name: arrays[node.at(name)] for name in node.layer.owns()}

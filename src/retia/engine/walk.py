@@ -11,7 +11,7 @@ import inspect
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -136,6 +136,7 @@ class Scene:
 
     Attributes:
         here: which rows are real and not padding, within an operator; None where all are.
+        mixed: whether the arrays are of several real types.
     """
 
     net: Net
@@ -145,6 +146,7 @@ class Scene:
     device: torch.device
     real: torch.dtype
     here: Tensor | None = None
+    mixed: bool = False
 
     def go(self, stops: Sequence[Stop], values: dict[Value, Any]) -> None:
         """Run nodes one after another; ``values`` gains what they give."""
@@ -174,7 +176,8 @@ class Scene:
             here = around if here is None else here.flatten() & around
         arrays = ChainMap(run.updates, self.arrays)  # type: ignore[arg-type]
         here = None if here is None else here.flatten()
-        return Scene(self.net, arrays, run, self.batch * times, self.device, self.real, here)
+        frame = self.batch * times, self.device, self.real, here, self.mixed
+        return Scene(self.net, arrays, run, *frame)
 
     def _masks(self, node: Node, taken: Sequence[Tensor]) -> list[Tensor | None]:
         masks = _masks(self.net, node, taken, self.run.lengths)
@@ -223,7 +226,7 @@ def walk_values(
     """
     values: dict[Value, Any] = {("", name): tensor for name, tensor in inputs.items()}
     values.update(given or {})
-    scene = Scene(net, arrays, run, *_frame(values.values(), arrays))
+    scene = Scene(net, arrays, run, *_frame(values.values(), arrays), mixed=is_mixed(arrays))
     wanted = set(wanted)
     scene.go(_schedule(net, None, frozenset(wanted), frozenset(given or ())), values)
     return {value: values[value] for value in wanted}
@@ -241,14 +244,34 @@ def _frame(given: Iterable[Tensor], arrays: Mapping[str, Tensor]) -> tuple[int, 
 
 def step(node: Node, given: list[Any], own: Mapping[str, Tensor], moment: Moment) -> tuple[Tensor, ...]:
     """Run one layer. Whole numbers become real ones where it takes those."""
-    fit(node, given, moment)
+    own = fit(node, given, own, moment)
     extra = {"moment": moment} if asks(type(node.layer)) else {}
     result = node.layer.forward(*given, **own, **extra)
     return result if isinstance(result, tuple) else (result,)
 
 
-def fit(node: Node, given: list[Any], moment: Moment) -> None:
-    """Make what a layer is given what it takes: real numbers, and zeros for padding where it mixes."""
+def is_mixed(arrays: Mapping[str, Tensor]) -> bool:
+    """Whether arrays are of several real types."""
+    return len({tensor.dtype for tensor in arrays.values() if tensor.is_floating_point()}) > 1
+
+
+def _of_one_type(given: list[Any], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Bring what a layer is given, and its arrays, to the widest type of its arrays (of what it is given)."""
+    every = [tensor for tensor in own.values() if tensor.is_floating_point()] or given
+    kinds = [tensor.dtype for tensor in every if tensor.is_floating_point()]
+    if not kinds:
+        return dict(own)
+    widest = reduce(torch.promote_types, kinds)
+    given[:] = [tensor.to(widest) if tensor.is_floating_point() else tensor for tensor in given]
+    return {name: tensor.to(widest) if tensor.is_floating_point() else tensor for name, tensor in own.items()}
+
+
+def fit(node: Node, given: list[Any], own: Mapping[str, Tensor], moment: Moment) -> Mapping[str, Tensor]:
+    """Make what a layer is given what it takes: real numbers, and zeros for padding where it mixes.
+
+    Returns:
+        Its arrays; where those of the net are of several types, in the type that it computes in.
+    """
     rules = node.layer.kinds
     for position, (term, mask) in enumerate(zip(node.signature.inputs, moment._masks, strict=True)):
         rule = rules.get(term.name, rules.get("*", "float"))
@@ -256,6 +279,7 @@ def fit(node: Node, given: list[Any], moment: Moment) -> None:
             given[position] = given[position].to(moment.real)
         if mask is not None and _mixes(node, position):
             given[position] = torch.where(mask, given[position], given[position].new_zeros(()))
+    return _of_one_type(given, own) if moment.scene.mixed else own
 
 
 @lru_cache(maxsize=512)

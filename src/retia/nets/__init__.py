@@ -5,6 +5,7 @@ This room knows shapes, and nothing of engines, files or training. PyTorch is on
 
 from retia.nets.chain import Chain
 from retia.nets.codec import Codec, Reading, codec
+from retia.nets.compare import diff
 from retia.nets.graph import Graph
 from retia.nets.initial import Initial
 from retia.nets.layer import Array, Layer, Steps, layer
@@ -15,5 +16,5 @@ from retia.nets.wires import Input, Wire
 
 __all__ = [
     "Array", "At", "Chain", "Codec", "Graph", "Initial", "Input", "Layer", "Net", "Port", "Reading", "Shared",
-    "Steps", "Wire", "codec", "layer",
+    "Steps", "Wire", "codec", "diff", "layer",
 ]  # fmt: skip

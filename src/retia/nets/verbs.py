@@ -212,6 +212,58 @@ class NetVerbs:
         """
         return _reach("nets.outer", "with_ports")(self, input, output)  # type: ignore[no-any-return]
 
+    def cast(self, kind: str | torch.dtype, *, only: str | None = None) -> Net:
+        """The net in other numbers; calls then compute in them. Whole numbers stay as they are.
+
+        Where its arrays are of several types, a layer computes in the widest of its own; one without arrays,
+        in the widest of what it is given.
+
+        Args:
+            kind: ``"float64"``, ``"float32"``, ``"float16"`` or ``"bfloat16"``.
+            only: a path or pattern of the arrays that are cast; all by default.
+        Raises:
+            ArraysError: the net has no arrays yet.
+        Example:
+            >>> import retia as rt
+            >>> rt.Chain(rt.Linear(2), input=3).init().cast("bfloat16")([1, 2, 3]).dtype
+            torch.bfloat16
+        """
+        return _reach("nets.casting", "cast")(self, kind, only)  # type: ignore[no-any-return]
+
+    def tie(self, *paths: str, name: str | None = None) -> Net:
+        """The net in which equal parts, or arrays of different layers, are one: ``rt.Shared`` around each.
+
+        Training then moves them by the sum of all gradients, and files keep them once. Where their arrays
+        differ those of the first path stay, and a warning says so.
+
+        Args:
+            paths: of two parts or more, ``"encoder", "decoder"``; or of arrays of one shape.
+            name: that the sharing has; the first path by default.
+        Raises:
+            StructureError: parts that are not the same. ShapeError: arrays of different shapes.
+        Example:
+            >>> import retia as rt
+            >>> net = rt.Chain(tokens=rt.Embedding(8, classes=50), head=rt.Linear(50, bias=False))
+            >>> net.count, net.tie("tokens.weight", "head.weight").count
+            (800, 400)
+        """
+        return _reach("nets.tying", "tie")(self, paths, name)  # type: ignore[no-any-return]
+
+    def untie(self, path: str) -> Net:
+        """The net in which a part, or an array, that was tied is its own again, as it is now.
+
+        Where only one other is left of those that were tied, it is untied too.
+
+        Raises:
+            StructureError: it is not tied.
+        Example:
+            >>> import retia as rt
+            >>> net = rt.Chain(a=rt.Linear(3), b=rt.Linear(3), input=3)
+            >>> net.tie("a", "b").untie("b") == net
+            True
+        """
+        return _reach("nets.tying", "untie")(self, path)  # type: ignore[no-any-return]
+
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Copies of the arrays by the keys of a PyTorch module of the same nesting.
 
