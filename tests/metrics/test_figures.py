@@ -399,7 +399,7 @@ def test_curves_and_calibration_are_drawn(tmp_path):
         figure = drawn.plot(path)
         assert path.read_bytes().startswith(b"\x89PNG")
         lines = len(figure.axes[0].lines)
-        assert drawn.plot(ax=figure.axes[0]) is figure
+        assert drawn.plot(ax=figure.axes[0]) is figure.axes[0]
         assert len(figure.axes[0].lines) == 2 * lines
 
 

@@ -158,7 +158,7 @@ def test_the_confusion_is_drawn(tmp_path):
     assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
     written = {text.get_text() for text in figure.axes[0].texts}
     assert written == {str(count) for count in confusion.counts.ravel() if count}
-    assert confusion.plot(ax=figure.axes[0]) is figure
+    assert confusion.plot(ax=figure.axes[0]) is figure.axes[0]
     with pytest.raises(ValueError, match="read-only"):
         confusion.counts[0, 0] = 1
 

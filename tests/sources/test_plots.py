@@ -36,7 +36,7 @@ def test_every_column_is_drawn_as_it_suits():
 def test_one_kind_is_drawn_on_axes_that_are_given(tmp_path):
     ax = Figure().subplots()
     data = rt.data(MIXED)
-    assert data.plot("lengths", ax=ax) is ax.figure
+    assert data.plot("lengths", ax=ax) is ax
     counts = {round(bar.get_x() + 0.5): round(bar.get_height()) for bar in ax.patches}
     assert {length: count for length, count in counts.items() if count} == {1: 1, 3: 1, 11: 2}
     data.plot("counts", path=tmp_path / "counts.png")

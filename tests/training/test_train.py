@@ -416,7 +416,7 @@ def test_the_curves_are_drawn_without_touching_matplotlibs_state(tmp_path):
     drawn = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
     assert [*drawn["training"]] == [entry["loss"] for entry in run.history]
     assert [*drawn["validation"]] == [entry["val_loss"] for entry in run.history]
-    assert run.plot(ax=figure.axes[1]) is figure
+    assert run.plot(ax=figure.axes[1]) is figure.axes[1]
     assert matplotlib.rcParams._get("backend") == backend
     if "matplotlib.pyplot" in sys.modules:
         assert not sys.modules["matplotlib.pyplot"].get_fignums()

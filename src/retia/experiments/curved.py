@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from retia._figures import figure, save
+from retia._figures import FIRST, SECOND, Drawable, answer, axes, grid, legend
 from retia._late import numpy as np
 from retia.errors import TrainingError
 from retia.training import table
@@ -58,7 +58,7 @@ class Point:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LearningCurve:
+class LearningCurve(Drawable):
     """What ``rt.learning_curve`` answers; ``print`` shows a table and the verdict.
 
     Attributes:
@@ -148,27 +148,30 @@ class LearningCurve:
             path: where to save the picture (.png, .svg, .pdf), if anywhere.
             ax: matplotlib axes to draw on, instead of a figure of its own.
         Returns:
-            The matplotlib figure.
+            The matplotlib figure, or the axes that were given.
         Raises:
             TrainingError: no size was trained.
         """
         if not self.points:
             raise TrainingError("No size was trained, so there is no curve.")
-        if ax is None:
-            _, (ax,) = figure(6, 3.5)
+        place = axes(ax, 5.6, 3.3)
         sizes = [point.size for point in self.points]
         found = [point.validation for point in self.points]
         errors = [2 * point.error if math.isfinite(point.error) else 0.0 for point in self.points]
-        ax.plot(sizes, [point.training for point in self.points], marker=".", label="training")
-        ax.errorbar(sizes, found, errors, marker=".", capsize=3, label="validation, ± 2 standard errors")
-        ax.set_xscale("log")
-        ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
-        ax.set_xticks([], minor=True)
-        ax.set_xlabel("training examples")
-        ax.set_ylabel(self.by)
-        ax.grid(alpha=0.2)
-        ax.legend()
-        return save(ax.figure, path)
+        trained = [point.training for point in self.points]
+        place.plot(sizes, trained, marker=".", color=FIRST, linewidth=1.8, label="training")
+        told = "validation, ± 2 standard errors"
+        look = {"color": SECOND, "linestyle": "--", "linewidth": 1.8, "elinewidth": 1.2, "capsize": 3}
+        place.errorbar(sizes, found, errors, marker=".", label=told, **look)
+        place.fill_between(sizes, trained, found, color=SECOND, alpha=0.15, linewidth=0)
+        place.set_xscale("log")
+        place.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        place.set_xticks([], minor=True)
+        place.set_xlabel("training examples")
+        place.set_ylabel(self.by)
+        grid(place)
+        legend(place)
+        return answer(place, ax, path)
 
     def __str__(self) -> str:
         return f"{self.table()}\n{self.verdict}"

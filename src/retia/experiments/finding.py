@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from retia._figures import figure, save
+from retia._figures import FIRST, Drawable, answer, axes, grid, ink, legend
 from retia._late import numpy as np
 from retia.engine.devices import read_device
 from retia.engine.process import steady
@@ -47,7 +47,7 @@ SPREAD = 0.03
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RateTest:
+class RateTest(Drawable):
     """What ``rt.find_rate`` answers.
 
     Attributes:
@@ -107,26 +107,28 @@ class RateTest:
             path: where to save the picture (.png, .svg, .pdf), if anywhere.
             ax: matplotlib axes to draw on, instead of a figure of its own.
         Returns:
-            The matplotlib figure.
+            The matplotlib figure, or the axes that were given.
         """
-        if ax is None:
-            _, (ax,) = figure(6, 3.5)
+        place = axes(ax, 5.6, 3.3)
         smoothed = self.smoothed
-        ax.plot(self.rates, self.losses, color="0.75", linewidth=1, label="loss of each batch")
-        ax.plot(self.rates, smoothed, label="smoothed")
-        ax.set_xscale("log")
+        faint = {"color": ink(place), "alpha": 0.35, "linewidth": 0.9}
+        place.plot(self.rates, self.losses, label="loss of each batch", **faint)
+        place.plot(self.rates, smoothed, color=FIRST, linewidth=1.8, label="smoothed")
+        place.set_xscale("log")
         spread = smoothed.max() - smoothed.min() or 1.0
         first = np.asarray(self.losses[: max(len(self.losses) // 2, 1)])
         high = max(float(first.max()), float(smoothed.min() + spread / 2))
-        ax.set_ylim(float(smoothed.min() - 0.1 * spread), high + 0.1 * spread)
+        place.set_ylim(float(smoothed.min() - 0.1 * spread), high + 0.1 * spread)
         if smoothed.argmin() > 0:
             found = self.suggestion
-            ax.axvline(found, color="0.4", linewidth=1, linestyle=":", label=f"suggestion {found:.2g}")
-        ax.set_xlabel("learning rate")
-        ax.set_ylabel("loss")
-        ax.grid(alpha=0.2)
-        ax.legend()
-        return save(ax.figure, path)
+            place.axvline(
+                found, color=ink(place), linewidth=1, linestyle=":", label=f"suggestion {found:.2g}"
+            )
+        place.set_xlabel("learning rate")
+        place.set_ylabel("loss")
+        grid(place)
+        legend(place)
+        return answer(place, ax, path)
 
     def to_pandas(self) -> Any:
         """Rates, losses and smoothed losses as a ``pandas.DataFrame``.

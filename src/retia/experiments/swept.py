@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from retia._figures import figure, save
+from retia._figures import FIRST, SECOND, Drawable, figure, grid, legend, save
 from retia.errors import TrainingError
 from retia.experiments.ranges import Between
 from retia.training import table
@@ -40,7 +40,7 @@ class Trial:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sweep:
+class Sweep(Drawable):
     """What ``rt.sweep`` answers; ``print`` shows it as a table, the best first.
 
     Attributes:
@@ -155,15 +155,17 @@ def _draw(
     path: Any,
 ) -> Any:
     """One picture a name: the figure of each trial against its value; the best in colour."""
-    made, axes = figure(1 + 3.2 * len(over), 3.4, len(over))
+    made, axes = figure(1 + 2.6 * len(over), 3.0, len(over))
     for ax, (name, swept) in zip(axes, over.items(), strict=True):
         places = _places(ax, [tried[name] for tried, _ in points], swept)
-        ax.plot(places, [value for _, value in points], "o", color="0.55", alpha=0.7)
-        ax.plot(_places(ax, [best[0][name]], swept), [best[1]], "o", color="C1", markersize=9, label="best")
+        ax.plot(places, [value for _, value in points], "o", color=FIRST, alpha=0.6)
+        ax.plot(
+            _places(ax, [best[0][name]], swept), [best[1]], "*", color=SECOND, markersize=13, label="best"
+        )
         ax.set_xlabel(name)
-        ax.grid(alpha=0.2)
+        grid(ax)
     axes[0].set_ylabel(by)
-    axes[0].legend()
+    legend(axes[0])
     return save(made, path)
 
 

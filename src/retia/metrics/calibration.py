@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from retia._figures import figure, save
+from retia._figures import FIRST, Drawable, answer, axes, grid, ink, legend
 from retia._late import numpy as np
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ CHUNK = 2**16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Calibration:
+class Calibration(Drawable):
     """Probabilities against how often they came true, in bins of equal width.
 
     Attributes:
@@ -61,25 +61,28 @@ class Calibration:
             path: where to save the picture (.png, .svg, .pdf), if anywhere.
             ax: matplotlib axes to draw on, instead of a figure of its own.
         Returns:
-            The matplotlib figure. No global state of matplotlib is used or changed.
+            The matplotlib figure, or the axes that were given. Nothing global is changed.
         """
-        drawn = None if ax is None else ax.figure
-        if drawn is None:
-            drawn, (ax,) = figure(4.5, 4.2)
+        place = axes(ax, 4.2, 3.9)
         held = self.counts > 0
         weight = np.sqrt(self.counts[held] / self.counts.max())
-        colors = [(0.12, 0.47, 0.71, 0.15 + 0.55 * float(w)) for w in weight]
-        ax.bar(
-            self.edges[:-1][held], self.share[held], width=np.diff(self.edges)[held], align="edge",
-            color=colors, edgecolor="white", linewidth=0.5,
+        bars = place.bar(
+            self.edges[:-1][held], self.share[held], width=0.94 * np.diff(self.edges)[held], align="edge",
+            color=FIRST, linewidth=0,
         )  # fmt: skip
-        ax.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle=":", label="calibrated")
+        for bar, share in zip(bars, weight, strict=True):
+            bar.set_alpha(0.15 + 0.6 * float(share))
+        place.plot(
+            [0, 1], [0, 1], color=ink(place), alpha=0.6, linewidth=1, linestyle=":", label="calibrated"
+        )
         told = f"expected error {self.error:.3f}"
-        ax.plot(self.confidence[held], self.share[held], marker=".", color="black", linewidth=1, label=told)
-        ax.set(xlim=(0, 1), ylim=(0, 1), xlabel=self.about, ylabel="share that is so")
-        ax.grid(alpha=0.2)
-        ax.legend(loc="upper left")
-        return save(drawn, path)
+        place.plot(
+            self.confidence[held], self.share[held], marker=".", color=ink(place), linewidth=1.2, label=told
+        )
+        place.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=self.about, ylabel="share that is so")
+        grid(place)
+        legend(place, loc="upper left")
+        return answer(place, ax, path)
 
     def __repr__(self) -> str:
         told = f"expected error {self.error:.4f}, largest {self.largest:.4f}"

@@ -6,16 +6,23 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from retia._figures import figure, save
+from retia._figures import LABEL, STRONG, Drawable, answer, axes, on_shade, shades
 from retia._late import numpy as np
 from retia.errors import UnknownNameError, did_you_mean
+from retia.metrics.answers import Answers, answers
+from retia.nets.settings import whole
 from retia.sources.dataset import Data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from retia.metrics.kept import Decisions
+
 WRITTEN = 20
 """Up to so many labels the numbers are written into the picture."""
+
+NAMED = 60
+"""Up to so many labels each has its name beside the picture."""
 
 MOST = 2**13
 """Of more labels there is no matrix: it would take half a gigabyte and more, and say nothing to an eye."""
@@ -37,18 +44,31 @@ class Cell:
     count: int
     rows: tuple[int, ...]
     data: Data
+    kept: Decisions
+    found: NDArray[Any]
 
     @property
     def examples(self) -> Data:
-        """The examples themselves, in their order: ``.show()`` draws pictures."""
+        """The examples themselves, in their order."""
         return self.data[[*self.rows]]  # type: ignore[no-any-return]
+
+    def show(self, n: int = 25) -> Answers:
+        """The examples with how surely they were answered so, the surest first: a contact sheet.
+
+        Args:
+            n: how many at most, at least 1.
+        """
+        most = whole(1)("show: n", n)
+        rows = sorted(self.rows, key=lambda row: -self.kept.confidence[row][self.found[row]].max())[:most]
+        word = f"{self.true!r} taken for {self.answered!r}"
+        return answers(self.kept, self.data, rows, f"{word}, {len(rows)} of {len(self.rows):,}", self.found)
 
     def __repr__(self) -> str:
         return f"<Cell: {self.true!r} taken for {self.answered!r}, {self.count:,} times>"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Confusion:
+class Confusion(Drawable):
     """How often each label was taken for each; ``confusion["cat", "dog"]`` has the examples.
 
     Attributes:
@@ -68,7 +88,7 @@ class Confusion:
 
     labels: tuple[Any, ...]
     counts: NDArray[Any]
-    decisions: tuple[NDArray[Any], NDArray[Any]]
+    kept: Decisions
     data: Data
 
     def __getitem__(self, pair: tuple[Any, Any]) -> Cell:
@@ -98,24 +118,18 @@ class Confusion:
             path: where to save the picture (.png, .svg, .pdf), if anywhere.
             ax: matplotlib axes to draw on, instead of a figure of its own.
         Returns:
-            The matplotlib figure. No global state of matplotlib is used or changed.
+            The matplotlib figure, or the axes that were given. Nothing global is changed.
         """
-        drawn = None if ax is None else ax.figure
-        if drawn is None:
-            side = min(12.0, 3.0 + 0.4 * len(self.labels))
-            drawn, (ax,) = figure(side, side)
+        side = min(9.0, 1.6 + 0.38 * len(self.labels))
+        place = axes(ax, max(side, 3.0), max(side, 3.0))
         shares = self.counts / np.maximum(self.counts.sum(1, keepdims=True), 1)
-        ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        places = range(len(self.labels))
-        ax.set_xticks(places, [str(label) for label in self.labels], rotation=90)
-        ax.set_yticks(places, [str(label) for label in self.labels])
-        ax.set_xlabel("answered")
-        ax.set_ylabel("true")
+        place.imshow(shares, cmap=shades(STRONG), vmin=0, vmax=1)
+        _name_sides(place, [str(label) for label in self.labels])
         for (row, column), count in np.ndenumerate(self.counts):
             if len(self.labels) <= WRITTEN and count:
-                color = "white" if shares[row, column] > 0.5 else "black"
-                ax.text(column, row, f"{count:,}", ha="center", va="center", color=color, fontsize=8)
-        return save(drawn, path)
+                color = on_shade(place, shares[row, column])
+                place.text(column, row, f"{count:,}", ha="center", va="center", color=color, fontsize=8)
+        return answer(place, ax, path)
 
     def __str__(self) -> str:
         heads = [str(label) for label in self.labels]
@@ -139,16 +153,31 @@ class Confusion:
         return f"<Confusion of {len(self.labels)} labels: {right:,} of {int(self.counts.sum()):,} right>"
 
     def _cell(self, row: int, column: int) -> Cell:
-        true, answered = self.decisions
-        found = (true == row) & (answered == column)
+        found = (self.kept.true == row) & (self.kept.answered == column)
+        found = found if self.kept.known is None else found & self.kept.known
         rows = np.flatnonzero(found.reshape(len(found), -1).any(1))
         return Cell(
             self.labels[row], self.labels[column], int(self.counts[row, column]), tuple(rows.tolist()),
-            self.data,
+            self.data, self.kept, found,
         )  # fmt: skip
 
     def _number(self, label: Any) -> int:
         return number_of(self.labels, label)
+
+
+def _name_sides(ax: Any, labels: list[str]) -> None:
+    """The labels at both sides, small where there are many; of very many some."""
+    every = -(-len(labels) // NAMED)
+    places = range(0, len(labels), every)
+    named = {"fontsize": LABEL if len(labels) <= WRITTEN else 6}
+    turned = 90 if max(map(len, labels)) > 2 else 0
+    ax.set_xticks(places, labels[::every], rotation=turned, **named)
+    ax.set_yticks(places, labels[::every], **named)
+    ax.set_xlabel("answered")
+    ax.set_ylabel("true")
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set(visible=True, alpha=0.3)
 
 
 def number_of(labels: tuple[Any, ...], label: Any) -> int:
@@ -166,35 +195,23 @@ def number_of(labels: tuple[Any, ...], label: Any) -> int:
     raise UnknownNameError(f"There is no label {label!r}; the labels are {shown}.{hint}", got=label)
 
 
-def confusion(
-    labels: tuple[Any, ...],
-    true: NDArray[Any],
-    answered: NDArray[Any],
-    data: Data,
-    known: NDArray[Any] | None = None,
-) -> Confusion:
-    """The matrix of class numbers, one row an example.
+def confusion(kept: Decisions, data: Data) -> Confusion:
+    """The matrix of what was decided.
 
     Args:
-        labels: of the classes.
-        true: what is meant.
-        answered: what the net answers.
+        kept: what the measurement kept.
         data: the examples.
-        known: True for decisions that count; None where all do.
     Raises:
         UnknownNameError: there are too many labels for one.
     """
-    size = len(labels)
+    size = len(kept.labels)
     if size > MOST:
         raise UnknownNameError(
             f"There is no confusion matrix of more than {MOST:,} labels; here are {size:,}.",
             fix="m.per_class, m.wrong",
             got=size,
         )
-    if known is not None:  # beyond the matrix, and no cell's
-        true = np.where(known, true, size)
-    pairs = true.ravel().astype(np.int64) * size + answered.ravel()
-    pairs = pairs if known is None else pairs[known.ravel()]
-    counts = np.bincount(pairs, minlength=size * size).reshape(size, size)
+    pairs = kept.flat(kept.true).astype(np.int64) * size + kept.flat(kept.answered)
+    counts = np.bincount(pairs.ravel(), minlength=size * size).reshape(size, size)
     counts.flags.writeable = False
-    return Confusion(labels, counts, (true, answered), data)
+    return Confusion(kept.labels, counts, kept, data)

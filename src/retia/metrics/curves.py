@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from retia._figures import figure, save
+from retia._figures import DASHES, SERIES, Drawable, answer, axes, grid, ink, legend
 from retia._late import numpy as np
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _AREAS = {ROC: "AUC", PRECISION_RECALL: "average precision"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Curve:
+class Curve(Drawable):
     """How two rates move as the threshold goes down, from answering no one yes to everyone.
 
     Attributes:
@@ -52,19 +52,21 @@ class Curve:
             path: where to save the picture (.png, .svg, .pdf), if anywhere.
             ax: matplotlib axes to draw on, instead of a figure of its own; several curves share one.
         Returns:
-            The matplotlib figure. No global state of matplotlib is used or changed.
+            The matplotlib figure, or the axes that were given. Nothing global is changed.
         """
-        drawn = None if ax is None else ax.figure
-        if drawn is None:
-            drawn, (ax,) = figure(4.5, 4.2)
+        place = axes(ax, 4.2, 3.9)
+        number = len(place.lines) // 2  # each curve has its line of chance
+        look = {"color": SERIES[number % len(SERIES)], "linestyle": DASHES[number % (len(DASHES) - 1)]}
         is_roc = self.kind == ROC
         told = f"{self.label}: {_AREAS[self.kind]} {self.area:.3f}"
-        ax.plot(self.x, self.y, drawstyle="default" if is_roc else "steps-pre", label=told, clip_on=False)
-        ax.plot([0, 1], [0, 1] if is_roc else [self.share] * 2, color="0.7", linewidth=1, linestyle=":")
-        ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=_AXES[self.kind][0], ylabel=_AXES[self.kind][1])
-        ax.grid(alpha=0.2)
-        ax.legend(loc="lower right" if is_roc else "lower left")
-        return save(drawn, path)
+        way = "default" if is_roc else "steps-pre"
+        place.plot(self.x, self.y, drawstyle=way, label=told, clip_on=False, linewidth=1.8, **look)
+        chance = [0, 1] if is_roc else [self.share] * 2
+        place.plot([0, 1], chance, color=ink(place), alpha=0.5, linewidth=1, linestyle=":")
+        place.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=_AXES[self.kind][0], ylabel=_AXES[self.kind][1])
+        grid(place)
+        legend(place, loc="lower right" if is_roc else "lower left")
+        return answer(place, ax, path)
 
     def __repr__(self) -> str:
         return f"<Curve {self.kind} of {self.label}: {_AREAS[self.kind]} {self.area:.4f}>"

@@ -85,6 +85,11 @@ class Decisions(Kept):
         right = self.true == self.answered
         return np.asarray(right if self.known is None else right | ~self.known)
 
+    @property
+    @abstractmethod
+    def confidence(self) -> NDArray[Any]:
+        """The probability of each answer, (n, *positions)."""
+
     def flat(self, array: NDArray[Any]) -> NDArray[Any]:
         """What counts of an array with an entry, or a row, for each decision: (k), or (k, n)."""
         axes = self.true.ndim
@@ -142,6 +147,10 @@ class ClassDecisions(Decisions):
         return float(self.arrays["briers"] / len(self.flat(self.true)))
 
     @property
+    def confidence(self) -> NDArray[Any]:
+        return np.asarray(self.arrays["confidence"])
+
+    @property
     def mae(self) -> float:
         """Mean number of steps that the answers are off."""
         return float(np.abs(self.flat(self.true).astype(np.int64) - self.flat(self.answered)).mean())
@@ -173,6 +182,11 @@ class BooleanDecisions(Decisions):
     def log_loss(self) -> float:
         logit = self.flat(self.arrays["logit"])
         return float(np.logaddexp(0, np.where(self.flat(self.true) == 1, -logit, logit)).mean())
+
+    @property
+    def confidence(self) -> NDArray[Any]:
+        chance = self.probabilities()
+        return np.asarray(np.where(self.answered == 1, chance, 1 - chance))
 
     @property
     def brier(self) -> float:

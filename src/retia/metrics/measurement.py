@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from retia._late import numpy as np
 from retia.errors import ArgumentError, UnknownNameError, did_you_mean
 from retia.metrics import curves
+from retia.metrics.answers import Answers, answers, surest_mistakes
 from retia.metrics.calibration import BINS, Calibration, fitted_temperature
 from retia.metrics.confusion import Confusion, confusion, number_of
 from retia.metrics.curves import Curve
@@ -22,8 +23,10 @@ from retia.metrics.editing import edit_distances
 from retia.metrics.formulas import Rates
 from retia.metrics.kept import BooleanDecisions, ClassDecisions, Decisions, Detections, Kept, Numbers
 from retia.metrics.names import FIGURES, Figure, average_of, find_figure, top_of
+from retia.metrics.per_class import OF_BOXES, PerClass, rates_by_class
 from retia.metrics.scores import BOOLEAN, BOXES, CLASSES, NOTHING, NUMBERS, ORDERED
 from retia.metrics.telling import table
+from retia.nets.settings import whole
 from retia.sources.dataset import Data
 
 if TYPE_CHECKING:
@@ -120,7 +123,7 @@ class Measurement:
     def confusion(self) -> Confusion:
         """Which label was taken for which, and in which examples."""
         found = self._decisions("confusion")
-        return confusion(found.labels, found.true, found.answered, self._data, found.known)
+        return confusion(found, self._data)
 
     @property
     def cohen_kappa(self) -> float:
@@ -148,15 +151,17 @@ class Measurement:
         return self._decisions("mean_iou").counted.mean_iou
 
     @property
-    def per_class(self) -> dict[Any, Any]:
+    def per_class(self) -> PerClass:
         """Precision, recall, F1 and IoU of each class but one that is ignored, by label; of boxes the average
-        precisions.
+        precisions. A dict that prints as a table; ``.plot()`` draws it.
         """
         if isinstance(self.kept, Detections):
-            return dict(self.kept.per_class)
+            return PerClass(self.kept.per_class, OF_BOXES, by="ap_50")
         found = self._decisions("per_class")
         known = [(n, label) for n, label in enumerate(found.labels) if n != found.ignored]
-        return {label: found.counted.of(number) for number, label in known}
+        rates = {label: found.counted.of(number) for number, label in known}
+        means = [(how, found.counted.averaged(how)) for how in ("macro", "weighted")]
+        return rates_by_class(rates, means, has_iou=self.has_masks)
 
     def averaged(self, how: str = "macro") -> Rates:
         """Precision, recall, F1 and IoU over the classes: ``"macro"``, ``"micro"`` or ``"weighted"``."""
@@ -366,6 +371,37 @@ class Measurement:
         missed = (~found.hits).reshape(self.examples, -1).any(1)
         return self._data[np.flatnonzero(missed)]  # type: ignore[no-any-return]
 
+    def mistakes(self, n: int = 25) -> Answers:
+        """The examples that were answered wrong most surely, the surest first; ``.plot()`` draws them.
+
+        Of an example with several decisions, as a text or a mask has, its surest wrong one counts.
+
+        Args:
+            n: how many at most, at least 1.
+        Example:
+            >>> import retia as rt
+            >>> net = rt.Chain(rt.Softmax(), input=2, output=rt.Classes(["cat", "dog"]))
+            >>> m = rt.measure(net, ([[0.0, 3.0], [2.0, 0.0], [0.0, 1.0]], ["cat", "dog", "dog"]))
+            >>> m.mistakes().rows, m.mistakes(1).answered
+            ((0, 1), ('dog',))
+        """
+        found = self._decisions("mistakes")
+        rows = surest_mistakes(found, whole(1)("mistakes: n", n))
+        missed = int((~found.hits).reshape(self.examples, -1).any(1).sum())
+        of = f"{missed:,} mistakes among {self.examples:,} examples"
+        told = f"{of}, the surest first" if len(rows) == missed else f"The {len(rows)} surest of {of}"
+        return answers(found, self._data, rows, told)
+
+    def show(self, n: int = 25) -> Answers:
+        """Examples that are evenly spread over the set, with what was answered; right and wrong are marked.
+
+        Args:
+            n: how many at most, at least 1.
+        """
+        found = self._decisions("show")
+        some = np.linspace(0, self.examples - 1, min(whole(1)("show: n", n), self.examples)).round()
+        return answers(found, self._data, some.astype(np.int64).tolist(), f"{len(some)} of {self.examples:,}")
+
     # Telling --------------------------------------------------------------------------------------
 
     def figures(self, names: Iterable[str] | None = None) -> dict[str, float]:
@@ -386,6 +422,9 @@ class Measurement:
 
     def __str__(self) -> str:
         return table(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self)}
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name} {value:.4f}" for name, value in self.figures().items())

@@ -8,7 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from retia._figures import figure
+from retia._figures import (
+    FIRST,
+    LABEL,
+    MARKERS,
+    SECOND,
+    SERIES,
+    STRONG,
+    TITLE,
+    figure,
+    grid,
+    legend,
+    on_shade,
+    shades,
+)  # fmt: skip
 from retia._late import numpy as np
 from retia.codecs.image import Image
 from retia.codecs.pictures import size_of
@@ -36,7 +49,10 @@ WRITTEN = 12
 PLACES = 24
 """Columns of a figure, at most."""
 
-COLORS = 10
+GRAY = "#8b9096"
+"""Of what has no label of its own, on light and on dark."""
+
+COLORS = 8
 """Labels that have a colour of their own on a map; the others are gray."""
 
 NUMBERS = 60
@@ -56,7 +72,7 @@ class Drawing:
 
 
 def plot(data: Data, what: str | None, by: Net | None, ax: Any) -> Any:
-    """See ``Data.plot``; answers the figure."""
+    """See ``Data.plot``; answers the figure, or the axes that were given."""
     if what is not None and what not in KINDS:
         raise ArgumentError(
             f"plot: what is one of {', '.join(map(repr, KINDS))}; got {what!r}.{did_you_mean(what, KINDS)}",
@@ -82,10 +98,10 @@ def plot(data: Data, what: str | None, by: Net | None, ax: Any) -> Any:
                 fix="data.select(...) chooses columns; leave ax= out for a figure of its own",
             )
         drawings[0].draw(ax)
-        return ax.figure
+        return ax
     across = min(4, math.ceil(math.sqrt(len(drawings))))
     down = math.ceil(len(drawings) / across)
-    wide = 6.0 if len(drawings) == 1 else 4.0
+    wide = 5.0 if len(drawings) == 1 else 3.6 if across == 2 else 2.6
     made, places = figure(wide * across, 0.8 * wide * down, across, down)
     for place, drawing in zip(places, drawings, strict=False):
         drawing.draw(place)
@@ -133,25 +149,25 @@ def _histogram(ax: Any, name: str, numbers: NDArray[Any]) -> None:
     numbers = numbers[np.isfinite(numbers)]
     whole = numbers.size and bool((numbers == np.round(numbers)).all()) and np.ptp(numbers) < BARS
     bins = np.arange(numbers.min(), numbers.max() + 2) - 0.5 if whole else BARS
-    ax.hist(numbers, bins=bins, color="C0")
+    ax.hist(numbers, bins=bins, color=FIRST)
     ax.set_xlabel(name)
     ax.set_ylabel("numbers" if not name.endswith(("characters", "long")) else "examples")
-    ax.grid(alpha=0.2)
+    grid(ax)
 
 
 def _bars(ax: Any, name: str, counts: Mapping[Any, int]) -> None:
     """Labels one below the other, so that long ones can be read."""
     often = {label for label, _ in Counter(counts).most_common(BARS)}
     labels = [label for label in sort_labels(counts) if label in often]
-    ax.barh(range(len(labels)), [counts[label] for label in labels], color="C0")
+    ax.barh(range(len(labels)), [counts[label] for label in labels], color=FIRST)
     ax.set_yticks(
-        range(len(labels)), [_short(label) for label in labels], fontsize=9 if len(labels) < 16 else 6
+        range(len(labels)), [_short(label) for label in labels], fontsize=LABEL if len(labels) < 16 else 6
     )
     ax.invert_yaxis()
     more = f", {len(labels)} most frequent of {len(counts):,}" if len(labels) < len(counts) else ""
-    ax.set_title(f"{name}{more}", fontsize=10)
+    ax.set_title(f"{name}{more}", fontsize=TITLE)
     ax.set_xlabel("examples")
-    ax.grid(alpha=0.2, axis="x")
+    grid(ax, "x")
 
 
 def _sizes(data: Data, column: Column) -> list[tuple[int, int]]:
@@ -169,11 +185,11 @@ def _scatter(ax: Any, name: str, sizes: Sequence[tuple[int, int]]) -> None:
     counts = Counter(sizes)
     heights, widths = zip(*counts, strict=True) if counts else ((), ())
     area = [20 + 180 * count / max(counts.values()) for count in counts.values()]
-    ax.scatter(widths, heights, s=area, alpha=0.5, color="C0")
-    ax.set_title(f"{name}, {len(sizes):,} pictures of {len(counts):,} sizes", fontsize=10)
+    ax.scatter(widths, heights, s=area, alpha=0.5, color=FIRST)
+    ax.set_title(f"{name}, {len(sizes):,} pictures of {len(counts):,} sizes", fontsize=TITLE)
     ax.set_xlabel("width")
     ax.set_ylabel("height")
-    ax.grid(alpha=0.2)
+    grid(ax)
 
 
 # All columns together -----------------------------------------------------------------------------
@@ -201,16 +217,17 @@ def _correlations(data: Data, ax: Any) -> None:
     if not 2 <= len(columns) <= NUMBERS:
         raise DataError(f"plot: correlations are of 2 to {NUMBERS} columns of numbers; got {len(columns)}.")
     matrix = correlations([*columns.values()])
-    ax.figure.colorbar(ax.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1), ax=ax, shrink=0.8)
+    ax.imshow(matrix, cmap=shades(STRONG, SECOND), vmin=-1, vmax=1)
+    ax.tick_params(length=0)
     places = range(len(columns))
-    small = {"fontsize": 9 if len(columns) <= WRITTEN else 6}
+    small = {"fontsize": LABEL if len(columns) <= WRITTEN else 6}
     ax.set_xticks(places, [*columns], rotation=90, **small)
     ax.set_yticks(places, [*columns], **small)
     for (row, column), value in np.ndenumerate(matrix):
         if len(columns) <= WRITTEN and np.isfinite(value):
-            color = "white" if abs(value) > 0.6 else "black"
+            color = on_shade(ax, -value)
             ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=color, fontsize=8)
-    ax.set_title("correlations", fontsize=10)
+    ax.set_title("correlations", fontsize=TITLE)
 
 
 def correlations(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -247,15 +264,16 @@ def _map(data: Data, by: Net | None, ax: Any) -> None:
     often = [label for label, _ in Counter(labels).most_common(COLORS)]
     rest = [*range(len(data))] if not labels else [n for n, label in enumerate(labels) if label not in often]
     if rest:
-        ax.scatter(*points[rest].T, s=9, color="0.75" if often else "C0", label="others")
+        ax.scatter(*points[rest].T, s=9, color=GRAY if often else FIRST, label="others")
     for number, label in enumerate(sort_labels(often)):
         rows = [n for n, each in enumerate(labels) if each == label]
-        ax.scatter(*points[rows].T, s=9, color=f"C{number}", label=_short(label))
+        look = {"color": SERIES[number % len(SERIES)], "marker": MARKERS[number % len(MARKERS)]}
+        ax.scatter(*points[rows].T, s=12, linewidth=0, label=_short(label), **look)
     if often:
-        ax.legend(fontsize=8, markerscale=2, loc="upper left", bbox_to_anchor=(1, 1))
+        legend(ax, markerscale=1.5, loc="upper left", bbox_to_anchor=(1, 1))
     ax.set_xlabel(f"first component ({shares[0]:.0%})")
     ax.set_ylabel(f"second component ({shares[1]:.0%})")
-    ax.grid(alpha=0.2)
+    grid(ax)
 
 
 def features(data: Data, by: Net | None) -> NDArray[Any]:

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from retia._late import numpy as np
@@ -118,6 +119,33 @@ def _seen(data: Data, row: int, codecs: Mapping[str, Codec]) -> dict[str, Any]:
         elif isinstance(codec, Mask):
             example[name] = codec.encode(example[name]).numpy().astype(np.uint8)
     return example
+
+
+def tiles(data: Data, codecs: Mapping[str, Codec] = MappingProxyType({})) -> list[Image]:
+    """What ``show`` draws of each example, one picture each.
+
+    Raises:
+        DataError: the set is empty, or there is nothing to draw.
+    """
+    if not len(data):
+        raise DataError("The set is empty: there is nothing to show.")
+    examples = [_seen(data, int(row), codecs) for row in data.rows]
+    found = [_tile(example, WIDE, codecs) for example in examples]
+    if not all(found):
+        raise DataError(f"The set has no pictures to show: {', '.join(data.columns)}.", fix="print it")
+    return [_beside(each) for each in found]
+
+
+def _beside(drawn: Sequence[Image]) -> Image:
+    if len(drawn) == 1:
+        return drawn[0]
+    across = GAP * (len(drawn) - 1) + sum(each.width for each in drawn)
+    page = pillow_image.new("RGB", (across, max(each.height for each in drawn)), "white")
+    left = 0
+    for each in drawn:
+        page.paste(each, (left, 0))
+        left += each.width + GAP
+    return page
 
 
 # A page of tiles ----------------------------------------------------------------------------------

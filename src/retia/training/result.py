@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from retia._figures import figure, save
+from retia._figures import answer, figure, save
 from retia.errors import TrainingError
 from retia.nets.net import Net
 from retia.sources.dataset import Data
 from retia.training import table
-from retia.training.reports import page
+from retia.training.reports import curves, page
 from retia.training.reports.records import Records
 from retia.training.reports.report import figures_of, text_of
 from retia.training.reports.symptoms import Verdict
@@ -114,25 +114,29 @@ class Training:
         return page.fragment(self)
 
     def plot(self, path: str | os.PathLike[str] | None = None, ax: Any = None) -> Any:
-        """Draw the curves of the loss and of every metric, for training and validation.
+        """Draw the curves of the loss and of every metric, for training and validation, and the gap between.
 
         Args:
             path: where to save the picture (.png, .svg, .pdf), if anywhere.
             ax: matplotlib axes to draw the loss on, instead of a figure of its own.
         Returns:
-            The matplotlib figure. No global state of matplotlib is used or changed.
+            The matplotlib figure, or the axes that were given. Nothing global is changed.
         Raises:
             TrainingError: no epoch was finished, so there is nothing to draw.
         """
         if not self.history:
             raise TrainingError("No epoch was finished, so there are no curves.", fix="epochs=1 or more")
         if ax is not None:
-            _curves(ax, self.history, "loss", self.best_epoch)
-            return save(ax.figure, path)
-        quantities = page.quantities_of(self.history)
-        drawn, places = figure(5 * len(quantities), 3.5, len(quantities))
-        for place, quantity in zip(places, quantities, strict=True):
-            _curves(place, self.history, quantity, self.best_epoch)
+            curves.draw(ax, self.history, "loss", self.best_epoch)
+            return answer(ax, ax, path)
+        quantities = curves.quantities_of(self.history)
+        across = min(len(quantities), 2)
+        down = -(-len(quantities) // across)
+        drawn, places = figure(3.7 * across, 2.9 * down, across, down)
+        for place, quantity in zip(places, quantities, strict=False):
+            curves.draw(place, self.history, quantity, self.best_epoch)
+        for place in places[len(quantities) :]:
+            place.set_visible(False)
         return save(drawn, path)
 
     def __str__(self) -> str:
@@ -146,17 +150,3 @@ class Training:
 
     def __repr__(self) -> str:
         return f"<Training: {len(self.history)} epochs, best {self.best_epoch}, {self.why}>"
-
-
-def _curves(ax: Any, history: Sequence[Mapping[str, Any]], quantity: str, best: int) -> None:
-    epochs = [entry["epoch"] for entry in history]
-    for key, label, color in ((quantity, "training", "C0"), (f"val_{quantity}", "validation", "C1")):
-        if key in history[0]:
-            ax.plot(epochs, [entry[key] for entry in history], marker=".", label=label, color=color)
-    if f"val_{quantity}" in history[0] and best:
-        ax.axvline(best, color="0.7", linewidth=1, linestyle=":", label="best")
-    ax.set_xlabel("epoch")
-    ax.set_ylabel(quantity)
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.grid(alpha=0.2)
-    ax.legend()

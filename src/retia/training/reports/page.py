@@ -7,19 +7,14 @@ stands on light and dark ground; nothing holds a script.
 from __future__ import annotations
 
 import html
-import io
 import os
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from retia._figures import figure
+from retia._figures import figure, inline
 from retia.errors import ArgumentError, MissingExtraError
-from retia.training.reports.report import HIDDEN, Reported, Table, tables_of
+from retia.training.reports.curves import draw, quantities_of
+from retia.training.reports.report import Reported, Table, tables_of
 from retia.training.reports.symptoms import Verdict
-
-INK, TRAINING, HELD = "#010203", "#3b82d6", "#d9730d"
-"""Ink becomes ``currentColor``; the two curves are told apart on white and on near-black."""
 
 CELL = "padding: .15em .7em; text-align: {side}; white-space: {space}; font-variant-numeric: tabular-nums"
 
@@ -149,17 +144,6 @@ def _curves(run: Reported) -> str:
     return f'<div style="{beside}">{"".join(drawn)}</div>'
 
 
-def quantities_of(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What there are curves of: the loss, the accuracy, and every metric.
-
-    Example:
-        >>> quantities_of([{"epoch": 1, "loss": 0.5, "val_loss": 0.6, "top_3": 0.9, "seconds": 1.0}])
-        ['loss', 'top_3']
-    """
-    others = ("epoch", "seconds", *HIDDEN)
-    return [*dict.fromkeys(name.removeprefix("val_") for name in history[0] if name not in others)]
-
-
 def curves_svg(run: Reported, quantity: str) -> str:
     """The curves of one figure of the history, with the gap between training and validation, as ``<svg>``.
 
@@ -167,48 +151,5 @@ def curves_svg(run: Reported, quantity: str) -> str:
         MissingExtraError: matplotlib is not installed.
     """
     drawn, (place,) = figure(4.6, 3.1)
-    _draw(place, run, quantity)
-    file = io.StringIO()
-    drawn.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    return _inline(file.getvalue(), quantity)
-
-
-def _draw(place: Any, run: Reported, quantity: str) -> None:
-    epochs = [entry["epoch"] for entry in run.history]
-    ways = ((quantity, "training", TRAINING, "-"), (f"val_{quantity}", "validation", HELD, "--"))
-    lines = {}
-    for key, label, color, way in ways:
-        if key in run.history[0]:
-            lines[label] = [entry[key] for entry in run.history]
-            few = "." if len(epochs) <= 40 else ""
-            place.plot(epochs, lines[label], way, marker=few, color=color, label=label, linewidth=1.8)
-    if len(lines) == 2:
-        place.fill_between(epochs, *lines.values(), color=HELD, alpha=0.12, linewidth=0)
-    _mark(place, run)
-    place.set_title(quantity, color=INK, fontsize=11)
-    place.set_xlabel("epoch", color=INK)
-    place.tick_params(colors=INK)
-    place.xaxis.get_major_locator().set_params(integer=True)
-    place.grid(color=INK, alpha=0.15, linewidth=0.6)
-    for name, spine in place.spines.items():
-        spine.set_color(INK)
-        spine.set_visible(name in ("left", "bottom"))
-    place.legend(labelcolor=INK, frameon=False, fontsize=9)
-
-
-def _mark(place: Any, run: Reported) -> None:
-    """Vertical lines where the best net was, and where the verdict begins."""
-    if run.best_epoch and "val_loss" in run.history[0]:
-        place.axvline(run.best_epoch, color=INK, alpha=0.5, linewidth=1, linestyle=":", label="best net")
-
-
-def _inline(svg: str, quantity: str) -> str:
-    """An SVG file as an element of a page: no header, no metadata, names of its own, ink as the text."""
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg[svg.index("<svg") :], flags=re.S)
-    svg = svg.replace(INK, "currentColor")
-    found = dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))
-    names = {name: f"{html.escape(quantity)}-{number}" for number, name in enumerate(found)}
-    svg = re.sub(r'\bid="([^"]+)"', lambda match: f'id="{names[match[1]]}"', svg)
-    svg = re.sub(r'(href="#|url\(#)([^")]+)', lambda match: match[1] + names[match[2]], svg)
-    label = f'role="img" aria-label="Curves of {html.escape(quantity)}" style="stroke-linejoin: round"'
-    return svg.replace("<svg ", f"<svg {label} ", 1).strip()
+    draw(place, run.history, quantity, run.best_epoch)
+    return inline(drawn, f"Curves of {quantity}")
