@@ -58,7 +58,7 @@ from retia.experiments import (
     learning_curve,
     sweep,
 )
-from retia.formats import load
+from retia.formats import from_torch, load
 from retia.layers import (
     ELU,
     GAN,
@@ -127,6 +127,7 @@ from retia.layers import (
     MultiHeadAttention,
     Nest,
     OneHot,
+    Operation,
     Pad,
     Pair,
     PairwiseDistance,
@@ -379,6 +380,7 @@ __all__ = [
     "OnPlateau",
     "OneCycle",
     "OneHot",
+    "Operation",
     "Ordinal",
     "PReLU",
     "Pad",
@@ -470,6 +472,7 @@ __all__ = [
     "diff",
     "ensemble",
     "find_rate",
+    "from_torch",
     "layer",
     "learning_curve",
     "load",

@@ -394,6 +394,22 @@ def _counted(k: int) -> Callable[..., dict[str, rt.Wire]]:
     return cell
 
 
+def operation(r: Random) -> Case:
+    """Operations with the batch in several places: first, second, between other rows."""
+    n, k = size(r, 2), size(r, 2)
+    x, y, places = {"input": 0}, {"input": 1}, {"array": 0}
+    second, within = (1, 1, 1), (1, n, k)
+    made = [
+        Case(rt.Operation("roll", (x, (1,), (1,))), ((n, *shape(r)),)),
+        Case(rt.Operation("add.Tensor", (x, y), named={"alpha": 2}), ((n, k), (n, k))),
+        Case(rt.Operation("transpose.int", (x, 0, 1), places=(second,)), ((n, k),)),
+        Case(rt.Operation("index_select", (x, 1, places), constants=(("int", 3),)), ((n, k),)),
+        Case(rt.Operation("flip", (x, (0,)), places=(within,), place=within), ((2, n, k),)),
+        Case(rt.Operation("split.Tensor", (x, 1, 1), result=1), ((n, k),)),
+    ]
+    return r.choice(made)
+
+
 CASES: dict[str, Callable[[Random], Case]] = {
     **{
         name: unary(getattr(rt, name)())
@@ -444,7 +460,7 @@ CASES: dict[str, Callable[[Random], Case]] = {
     "Embedding": embedding,
     "OneHot": one_hot,
     "Constant": constant,
-    "Parameter": lambda r: Case(rt.Parameter(shape(r)), ()),
+    "Parameter": lambda r: Case(rt.Parameter(shape(r), nameless=r.random() < 0.5), ()),
     "Flatten": lambda r: Case(rt.Flatten(), (shape(r),)),
     "Reshape": reshape,
     "Transpose": transpose,
@@ -471,6 +487,7 @@ CASES: dict[str, Callable[[Random], Case]] = {
         for name in ("First", "Last", "Most", "Rest", "Reverse")
     },
     "Gather": gather,
+    "Operation": operation,
     "Positions": lambda r: Case(rt.Positions(), (shape(r, 1),)),
     "Sort": sorting(rt.Sort),
     "ArgSort": sorting(rt.ArgSort),

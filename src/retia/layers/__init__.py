@@ -47,6 +47,7 @@ from retia.layers.normalization import (
     LocalResponseNorm,
     RMSNorm,
 )
+from retia.layers.operation import Operation
 from retia.layers.operators import Map, MapThread
 from retia.layers.part import Pad, Part
 from retia.layers.placeholder import Placeholder
@@ -83,11 +84,12 @@ __all__ = [
     "Gather", "GaussianNoise", "GlobalAvgPool", "GlobalMaxPool", "GroupNorm", "HardSigmoid", "HardSwish",
     "HardTanh", "InstanceNorm", "InverseFourier", "Join", "LSTM", "Last", "LayerNorm", "LeakyReLU", "Linear",
     "LocalResponseNorm", "LogSoftmax", "Map", "MapThread", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum",
-    "Minimum", "Minus", "Mish", "Most", "MultiHeadAttention", "Nest", "OneHot", "PReLU", "Pad", "Pair",
-    "PairwiseDistance", "Parameter", "Part", "Placeholder", "Plus", "PositionEmbedding", "Positions", "Power",
-    "Prepend", "RMSNorm", "RNN", "RandomAffine", "RandomArray", "RandomCrop", "RandomErasing", "RandomFlip",
-    "RandomRotation", "RandomShear", "RandomTranslation", "RandomZoom", "ReLU", "ReLU6", "Reduce", "Repeat",
-    "Replicate", "Reshape", "Resize", "Rest", "Reverse", "SELU", "SiLU", "Sigmoid", "SinusoidalPositions",
-    "Softmax", "Softplus", "Softsign", "Sort", "SpatialTransform", "Spectrum", "StopGradient", "Tanh",
-    "Times", "TransformerDecoder", "TransformerEncoder", "Transpose", "Upsample", "WalshHadamard",
+    "Minimum", "Minus", "Mish", "Most", "MultiHeadAttention", "Nest", "OneHot", "Operation", "PReLU", "Pad",
+    "Pair", "PairwiseDistance", "Parameter", "Part", "Placeholder", "Plus", "PositionEmbedding", "Positions",
+    "Power", "Prepend", "RMSNorm", "RNN", "RandomAffine", "RandomArray", "RandomCrop", "RandomErasing",
+    "RandomFlip", "RandomRotation", "RandomShear", "RandomTranslation", "RandomZoom", "ReLU", "ReLU6",
+    "Reduce", "Repeat", "Replicate", "Reshape", "Resize", "Rest", "Reverse", "SELU", "SiLU", "Sigmoid",
+    "SinusoidalPositions", "Softmax", "Softplus", "Softsign", "Sort", "SpatialTransform", "Spectrum",
+    "StopGradient", "Tanh", "Times", "TransformerDecoder", "TransformerEncoder", "Transpose", "Upsample",
+    "WalshHadamard",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from retia._torch import torch
 from retia.errors import ArgumentError
 from retia.nets.initial import Initial
 from retia.nets.layer import ZEROS, Array, Layer, layer
-from retia.nets.settings import setting, whole_tuple
+from retia.nets.settings import flag, setting, whole_tuple
 from retia.shapes import Signature, signature
 
 if TYPE_CHECKING:
@@ -135,10 +135,11 @@ class Parameter(Layer):
     """A learned array, the same for each example.
 
     Shape:  nothing -> (*size)
-    Arrays: weight (*size)
+    Arrays: weight (*size); with ``nameless`` it is called as the layer, ``token`` and not ``token.weight``
     Args:
         size: whole numbers; None for what follows from where it goes; nothing at all leaves the shape
             open (a single number is ``Parameter(())``).
+        nameless: the array has no name of its own, as a parameter of a PyTorch module has none.
         init: how it starts (normal, with standard deviation 0.02, by default).
     Raises:
         ShapeError: a size that cannot be known, once arrays are made.
@@ -152,6 +153,8 @@ class Parameter(Layer):
     gathers = True
 
     size: tuple[int | None, ...] | None = setting(whole_tuple(1, optional=True, nothing=True), default=None)
+    _: KW_ONLY
+    nameless: bool = setting(flag, default=False)
 
     def ports(self, arity: int | None = None) -> Signature:
         return signature(f"-> {self._dims()}")
@@ -163,7 +166,7 @@ class Parameter(Layer):
         return " ".join(dims) or "()"
 
     def owns(self) -> Mapping[str, Array]:
-        return {"weight": Array(self._dims(), Initial("normal", std=0.02))}
+        return {"" if self.nameless else "weight": Array(self._dims(), Initial("normal", std=0.02))}
 
-    def forward(self, *, weight: Tensor, moment: Any) -> Tensor:
-        return _expand(weight, moment)
+    def forward(self, *, moment: Any, **arrays: Tensor) -> Tensor:
+        return _expand(next(iter(arrays.values())), moment)

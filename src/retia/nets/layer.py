@@ -240,7 +240,7 @@ class Layer(Expressed, Net):
         """How an array starts: as the user said, else as the layer's author."""
         default = self.owns()[name]
         said: Initial | None = self.start.get(name) if isinstance(self.start, Mapping) else None
-        if isinstance(self.start, Initial) and name == "weight":
+        if isinstance(self.start, Initial) and name in ("weight", ""):
             said = self.start
         return default.init if said is None else said
 
@@ -248,7 +248,7 @@ class Layer(Expressed, Net):
         if self.start is None:
             return
         own = list(self.owns())
-        named = list(self.start) if isinstance(self.start, Mapping) else ["weight"]
+        named = list(self.start) if isinstance(self.start, Mapping) else ["" if own == [""] else "weight"]
         for name in named:
             if name not in own:
                 raise ArgumentError(

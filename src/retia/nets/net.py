@@ -150,7 +150,7 @@ class Net(NetVerbs, SurgeryVerbs, ABC):
     def _array_at(self, path: str) -> tuple[str, str] | None:
         """The layer's path and the array's name, which may have points (``"0.out_proj.weight"``)."""
         parts = path.split(".")
-        for cut in range(len(parts)):
+        for cut in range(len(parts) + 1):
             key, name = ".".join(parts[:cut]), ".".join(parts[cut:])
             if name in self.solution.arrays.get(key, {}):
                 return key, name

@@ -320,6 +320,28 @@ class NetVerbs:
         """Write the net into one safetensors file, atomically. ``rt.load`` reads it back."""
         _reach("formats.file", "save")(self, path)
 
+    def torch(self) -> torch.nn.Module:
+        """The net as a plain ``torch.nn.Module``, for code that wants one. ``rt.from_torch`` is the way back.
+
+        Its ``state_dict`` has the keys of ``net.arrays``, in copies; what the net learns are parameters, the
+        rest buffers (a tied array is there once). ``forward`` takes batches as the ports do, so codecs stay
+        outside (``codec.encode(thing)``): one tensor for each input, by position or by name; ``lengths=``
+        names varying sizes. It answers the tensor of the output, a dict of them where there are several.
+        ``train()`` and ``eval()`` rule dropout and batch statistics, of each part alone if wanted; draws
+        follow ``torch.manual_seed``. It can be copied, pickled, moved, cast and given to
+        ``torch.export.export`` as any module; only what that exports runs where Retia is not installed.
+
+        Raises:
+            ArraysError: arrays are missing.
+        Example:
+            >>> import retia as rt
+            >>> import torch
+            >>> module = rt.Chain(rt.Linear(2), rt.ReLU(), input=3).init().torch()
+            >>> [*module.state_dict()], module(torch.zeros(4, 3)).shape
+            (['0.weight', '0.bias'], torch.Size([4, 2]))
+        """
+        return _reach("formats.pytorch", "module_of")(self)  # type: ignore[no-any-return]
+
     def table(self, width: int | None = None) -> str:
         """The table of layers, shapes and counts, so many characters wide."""
         return _reach("view.text", "table")(self, width)  # type: ignore[no-any-return]
