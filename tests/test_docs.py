@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = {
     name: re.split(r"^## ", (ROOT / "docs" / f"{name}.md").read_text(encoding="utf8"), flags=re.M)
-    for name in ("data", "training")
+    for name in ("data", "surgery", "training")
 }
 SECTIONS = [(name, section) for name, (_, *sections) in PAGES.items() for section in sections]
 

@@ -140,6 +140,13 @@ def test_a_part_of_a_graph_comes_to_its_ends_under_a_free_name(skip: rt.Net) -> 
     assert longer.arrays["conv.weight"] is skip.arrays["conv.weight"]
 
 
+def test_a_port_is_no_part(chain: rt.Net) -> None:
+    assert told(lambda: chain[:-1].append(rt.Linear(), output=rt.Classes(["a"]))) == (
+        "append: output= would be a part of this name; got Classes(('a',)).\n"
+        "  fix   net.with_ports(output=...) sets the type of a port"
+    )
+
+
 def test_a_layer_becomes_a_chain_with_what_is_appended() -> None:
     assert repr(rt.Linear(3, input=2).append(rt.ReLU())) == "Chain(Linear(3, input=2), ReLU())"
 

@@ -7,12 +7,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from retia.errors import ArgumentError, StructureError, UnknownNameError, did_you_mean
-from retia.nets.chain import Chain, check_part, gather
+from retia.nets.chain import Chain, check_part
 from retia.nets.graph import End
 from retia.nets.layer import Layer
 from retia.nets.net import Net
 from retia.nets.sharing import At, Shared
-from retia.nets.surgery.names import chained, newly_named, numbered
+from retia.nets.surgery.names import chained, newly_named, numbered, read_parts
 from retia.nets.surgery.paths import above, container, finished, parts, put, read_path, swap, words
 from retia.nets.surgery.sketch import Sketch, Wire, apart
 from retia.nets.wiring import join
@@ -20,7 +20,7 @@ from retia.nets.wiring import join
 
 def insert(net: Net, place: Any, given: tuple[Any, ...], named: Mapping[str, Any], after: bool) -> Net:
     """The net with parts before or after another one, or on an edge. See ``Net.insert``."""
-    new = gather(given, named, "insert")
+    new = read_parts("insert", given, named)
     if isinstance(place, str) and "->" in place:
         if after:
             raise ArgumentError(f"insert: {place!r} is an edge, and parts are put on it; leave out after=.")

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from retia.errors import RetiaWarning, StructureError
-from retia.nets.chain import Chain, check_part, gather
+from retia.nets.chain import Chain, check_part
 from retia.nets.codec import Codec
 from retia.nets.graph import End, Graph
 from retia.nets.net import Net
 from retia.nets.outer import with_ports
 from retia.nets.ports import Spec, specs
-from retia.nets.surgery.names import chained, is_automatic, newly_named, numbered, refuse_twice
+from retia.nets.surgery.names import chained, is_automatic, newly_named, numbered, read_parts, refuse_twice
 from retia.nets.surgery.paths import finished, words
 from retia.nets.surgery.sketch import Sketch, apart
 
@@ -34,7 +34,7 @@ def join(net: Net, others: tuple[Net, ...]) -> Net:
 
 def append(net: Net, given: Given, named: Mapping[str, Any]) -> Net:
     """The net with parts after its end. See ``Net.append``."""
-    parts = gather(given, named, "append")
+    parts = read_parts("append", given, named)
     before, said = _freed(net, "output")
     if parts:
         said = _not_said_by([*parts.values()][-1], said, "append", "output")
@@ -43,7 +43,7 @@ def append(net: Net, given: Given, named: Mapping[str, Any]) -> Net:
 
 def prepend(net: Net, given: Given, named: Mapping[str, Any]) -> Net:
     """The net with parts before its beginning. See ``Net.prepend``."""
-    parts = gather(given, named, "prepend")
+    parts = read_parts("prepend", given, named)
     after, said = _freed(net, "input")
     if parts:
         said = _not_said_by(next(iter(parts.values())), said, "prepend", "input")

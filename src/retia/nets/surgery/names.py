@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from retia.errors import ArgumentError, StructureError
-from retia.nets.chain import Chain, check_part
+from retia.nets.chain import Chain, check_part, gather
 from retia.nets.graph import Graph
 from retia.nets.net import Net
 from retia.nets.sharing import At, Shared
@@ -96,6 +96,18 @@ def is_automatic(name: str, net: Net) -> bool:
     """Whether a node is called as a graph calls those that nobody named: ``relu``, ``relu2``."""
     base = type(net).__name__.lower()
     return name.startswith(base) and (name == base or name[len(base) :].isdigit())
+
+
+def read_parts(verb: str, given: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Net]:
+    """The parts that a method is given, by name: those without one by number."""
+    for side in ("input", "output"):
+        if side in named:
+            raise ArgumentError(
+                f"{verb}: {side}= would be a part of this name; got {named[side]!r}.",
+                fix=f"net.with_ports({side}=...) sets the type of a port",
+                got=named[side],
+            )
+    return gather(given, named, verb)
 
 
 def newly_named(verb: str, sketch: Sketch, parts: Mapping[str, Net]) -> list[tuple[str, Net]]:
