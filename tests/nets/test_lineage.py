@@ -1,12 +1,15 @@
 """Lineage: what was done to a net and to what, beside its value."""
 
 import copy
+import json
 import pickle
 
 import pytest
 import torch
 
 import retia as rt
+from retia.formats import header
+from retia.formats.file import read_header
 from retia.nets.lineage import MOST_STEPS, Step, descended, known, remember
 
 NET = rt.Chain(rt.Linear(4), rt.ReLU(), head=rt.Linear(3), input=2)
@@ -103,3 +106,86 @@ def test_lineage_comes_along_with_copies(again):
     net = remember(NET.init(), [Step("drop(2)", "ab" * 32, "feature", 2)])
     assert again(net) == net
     assert again(net).lineage == net.lineage
+
+
+# In files and trainings ---------------------------------------------------------------------------
+
+
+def test_files_keep_the_lineage_and_the_next_step_tells_the_hash_of_what_was_loaded(tmp_path):
+    net = NET.init(seed=2)
+    net.save(tmp_path / "net")
+    loaded = rt.load(tmp_path / "net")
+    assert loaded.lineage == net.lineage == (Step("init(seed=2)"),)
+    cut = loaded.with_ports(input=rt.Vector(2))
+    assert cut.lineage == (Step("init(seed=2)"), Step("with_ports(input=Vector(2))", parent=net.hash))
+    cut.save(tmp_path / "cut")
+    assert rt.load(tmp_path / "cut").lineage == cut.lineage
+    assert read_header(tmp_path / "cut").lineage == cut.lineage
+
+
+def test_a_net_that_was_saved_is_the_parent_of_what_follows(tmp_path):
+    net = NET.init()
+    assert net.with_ports(input=None).lineage[-1].parent is None
+    net.save(tmp_path / "net")
+    assert net.with_ports(input=None).lineage[-1].parent == net.hash
+
+
+def test_files_without_a_lineage_are_read(tmp_path):
+    NET.save(tmp_path / "net")
+    assert b"retia.lineage" not in (tmp_path / "net").read_bytes()
+    assert rt.load(tmp_path / "net").lineage == ()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        {},
+        [["drop(2)"]],
+        ["drop(2)"],
+        [["drop(2)", None, "", 0]],
+        [["drop(2)", None, "", True]],
+        [["drop(2)", "abc", "", 1]],
+        [["", None, "", 1]],
+        [["x" * 161, None, "", 1]],
+        [["\x1b[2J", None, "", 1]],
+        [["drop(2)", None, 3, 1]],
+        [["drop(2)", None, "", 1]] * 65,
+    ],
+    ids=lambda lines: repr(lines)[:30],
+)
+def test_a_lineage_that_is_none_is_refused(lines, tmp_path):
+    place = tmp_path / "net"
+    NET.init().save(place)
+    with place.open("rb") as file:
+        found = header.read(file, place.stat().st_size)
+        data = file.read()
+    said = {**found.metadata, "retia.lineage": json.dumps(lines)}
+    place.write_bytes(header.write(found.entries, said) + data)
+    with pytest.raises(rt.FormatError) as caught:
+        rt.load(place)
+    assert str(caught.value) == f"{place}: its lineage is no list of operations."
+
+
+def test_training_tells_what_it_began_from():
+    net = rt.Chain(rt.Linear(2), input=3).init(seed=5)
+    data = (torch.ones(8, 3), torch.zeros(8, 2))
+    run = rt.train(net, data, epochs=2, seed=7, progress=False)
+    step = Step("trained 2 epochs on 8 examples, seed=7", parent=net.hash)
+    assert run.net.lineage == (Step("init(seed=5)"), step)
+    assert run.last.lineage == run.net.lineage
+    bare = rt.train(rt.Chain(rt.Linear(2)), data, epochs=1, progress=False).net
+    assert words(bare)[0] == "init(seed=0)"
+    assert words(bare)[1].startswith("trained 1 epoch on 8 examples, seed=0 of ")
+
+
+def test_a_head_on_a_trained_trunk_knows_where_the_trunk_comes_from():
+    trunk = known(rt.Chain(rt.Linear(4), rt.ReLU(), input=3).init())
+    net = rt.Chain(feature=trunk.with_ports(input=None), head=rt.Linear(2), input=3)
+    run = rt.train(net, (torch.ones(8, 3), torch.zeros(8, 2)), epochs=1, progress=False)
+    assert [(step.path, step.words.partition("(")[0]) for step in run.net.lineage] == [
+        ("feature", "init"),
+        ("feature", "with_ports"),
+        ("", "init"),
+        ("", "trained 1 epoch on 8 examples, seed=0"),
+    ]
+    assert run.net.lineage[1].parent == trunk.hash

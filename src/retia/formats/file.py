@@ -23,6 +23,7 @@ from retia.formats.container import bytes_of, dtype_of, opened, place_of, read_a
 from retia.formats.header import Entry, Header
 from retia.formats.strict import quote
 from retia.nets import expression
+from retia.nets.lineage import Step, known, lines_of, remember, steps_of
 from retia.nets.net import Net
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ EXPRESSION = "retia.expression"
 EXPRESSION_SUM = "retia.expression_sha256"
 ARRAYS_SUM = "retia.arrays_sha256"
 MISSING = "retia.missing"
+LINEAGE = "retia.lineage"
 RECORD = "retia.record"
 """What only files have that hold no net, but a state of a training; ``record`` reads them."""
 
@@ -52,6 +54,7 @@ class Description:
         expression: the net, as JSON data.
         entries: its arrays.
         missing: paths of arrays that were not made yet.
+        lineage: the operations that made the net; files of before there was one have none.
         arrays_sha256: checksum of paths, types, shapes and bytes of the arrays.
         size: bytes of the whole file.
         start: where the arrays' bytes begin.
@@ -62,6 +65,7 @@ class Description:
     expression: Any
     entries: tuple[Entry, ...]
     missing: tuple[str, ...]
+    lineage: tuple[Step, ...]
     arrays_sha256: str
     size: int
     start: int
@@ -71,7 +75,7 @@ class Description:
 
 
 def save(net: Net, path: str | os.PathLike[str]) -> None:
-    """Write a net into one file, whole or not at all. Equal nets give equal bytes.
+    """Write a net into one file, whole or not at all. Equal nets of one lineage give equal bytes.
 
     Args:
         net: any net; arrays that were not made yet are noted as missing.
@@ -98,6 +102,7 @@ def save(net: Net, path: str | os.PathLike[str]) -> None:
         _try_out(net, start, entries)
     chunks: list[atomic.Chunk] = [start, *(bytes_of(arrays[entry.path]) for entry in entries)]
     atomic.write(place, chunks, size=sum(map(len, chunks)))
+    known(net)
 
 
 def _metadata(net: Net, entries: Iterable[Entry], arrays: Mapping[str, Tensor]) -> dict[str, str]:
@@ -111,6 +116,7 @@ def _metadata(net: Net, entries: Iterable[Entry], arrays: Mapping[str, Tensor]) 
         EXPRESSION_SUM: _sha(text),
         ARRAYS_SUM: _sum(FORMAT, entries, arrays),
         **({MISSING: json.dumps(missing)} if missing else {}),
+        **({LINEAGE: json.dumps(lines_of(net.lineage))} if net.lineage else {}),
     }
 
 
@@ -167,7 +173,7 @@ def load(path: str | os.PathLike[str]) -> Net:
             raise FormatError("its arrays are not those that were saved: the checksum differs.")
         net = net.with_arrays(arrays)
         _ = net.solution
-        return net
+        return known(remember(net, described.lineage))
 
 
 def read_header(path: str | os.PathLike[str]) -> Description:
@@ -193,8 +199,9 @@ def _describe(file: BinaryIO, size: int) -> Description:
     missing = strict.parse(said.get(MISSING, "[]"), MISSING)
     if not isinstance(missing, list) or not all(isinstance(path, str) for path in missing):
         raise FormatError(f"{MISSING} is not a list of paths.")
+    lineage = steps_of(strict.parse(said.get(LINEAGE, "[]"), LINEAGE))
     writer, total = said.get(WRITER, "?"), said.get(ARRAYS_SUM, "")
-    return Description(format, writer, data, found.entries, tuple(missing), total, size, found.start)
+    return Description(format, writer, data, found.entries, tuple(missing), lineage, total, size, found.start)
 
 
 def _format(found: Header) -> int:

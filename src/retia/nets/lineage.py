@@ -7,9 +7,12 @@ stand somewhere else too are noted: in a file, or as what a training began from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from retia.errors import FormatError
 
 if TYPE_CHECKING:
     from retia.nets.net import Net
@@ -20,6 +23,10 @@ MOST_STEPS = 64
 """Older steps are forgotten; a hash among those that stay leads on to them."""
 
 LONGEST = 160
+LONGEST_PATH = 1024
+"""Characters of a step's words, and of its path."""
+
+HASH = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -95,12 +102,40 @@ def lineage_of(net: Net) -> tuple[Step, ...]:
     if inner is not None and net.children.get("net") is not inner:  # sharing adds no step to paths
         return lineage_of(inner)
     return tuple(
-        replace(step, path=f"{name}.{step.path}" if step.path else name)
+        replace(step, path=(f"{name}.{step.path}" if step.path else name)[:LONGEST_PATH])
         for name, part in net.children.items()
         for step in lineage_of(part)
     )[-MOST_STEPS:]
 
 
+def lines_of(steps: Iterable[Step]) -> list[list[Any]]:
+    """A lineage as JSON data."""
+    return [[step.words, step.parent, step.path, step.times] for step in steps]
+
+
+def steps_of(lines: Any) -> tuple[Step, ...]:
+    """A lineage of JSON data that nobody vouches for.
+
+    Raises:
+        FormatError: it is none.
+    """
+    if not isinstance(lines, list) or len(lines) > MOST_STEPS or not all(map(_is_line, lines)):
+        raise FormatError("its lineage is no list of operations.")
+    return tuple(Step(*line) for line in lines)
+
+
+def _is_line(line: Any) -> bool:
+    if not isinstance(line, list) or len(line) != 4:
+        return False
+    words, parent, path, times = line
+    if not all(isinstance(text, str) and text.isprintable() for text in (words, path)):
+        return False
+    whole = type(times) is int and times > 0
+    known = parent is None or isinstance(parent, str) and HASH.fullmatch(parent) is not None
+    return bool(words) and len(words) <= LONGEST and len(path) <= LONGEST_PATH and whole and known
+
+
 def shortened(words: str) -> str:
     """Words for one line."""
+    words = "".join(character if character.isprintable() else " " for character in words)
     return words if len(words) <= LONGEST else words[: LONGEST - 3] + "..."

@@ -15,6 +15,7 @@ from retia.engine.walk import Run
 from retia.errors import TrainingError
 from retia.metrics.examples import Batch, Examples
 from retia.metrics.tally import Tally
+from retia.nets.lineage import descended, known
 from retia.nets.net import Net
 from retia.training.callbacks import View
 from retia.training.diagnosis import diverged
@@ -323,10 +324,17 @@ class Loop:
     def result(self, why: str) -> Training:
         """What there is now."""
         fresh = self.state.count == self.finished_count
-        last = self.ready.net.with_arrays(self.finished if fresh else self.arrays())
+        last = self._trained(self.finished if fresh else self.arrays(), len(self.history))
         judged = self.ready.validation is not None and self.course.best_epoch > 0
-        best = self.ready.net.with_arrays(self.best) if judged and self.how.keep == "best" else last
+        kept = judged and self.how.keep == "best"
+        best = self._trained(self.best, self.course.best_epoch) if kept else last
         return self._training(best, last, why)
+
+    def _trained(self, arrays: Mapping[str, Tensor], epochs: int) -> Net:
+        """The net with these arrays, and with the training in its lineage."""
+        net, examples = self.ready.net, len(self.ready.train)
+        words = f"trained {epochs} epoch{'s' * (epochs != 1)} on {examples:,} examples, seed={self.step.seed}"
+        return descended(net.with_arrays(arrays), known(net), words)
 
     def _training(self, net: Net, last: Net, why: str, broken: str = "") -> Training:
         course = self.course
@@ -354,8 +362,8 @@ class Loop:
         run = step.run(batch, state.count, self.course.epoch) if training else Run(seed=step.seed)
         arrays = state.arrays if training else state.chosen
         error = diverged(self.ready.net, arrays, batch, run, loss, where)
-        net = self.ready.net.with_arrays(self.best)
-        last = self.ready.net.with_arrays(self.finished)
+        net = self._trained(self.best, self.course.best_epoch)
+        last = self._trained(self.finished, len(self.history))
         error.run = self._training(net, last, f"loss {loss:g} in {where}", error.message)
         if self.saver is not None and training:
             error = self.saver.failed(self, batch, error)

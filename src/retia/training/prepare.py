@@ -16,6 +16,7 @@ from retia.errors import ArgumentError, DataError
 from retia.metrics.examples import Examples, columns_of, things_of, whole_targets
 from retia.metrics.objective import Objective, aims_of, objective
 from retia.nets.codec import Codec
+from retia.nets.lineage import descended
 from retia.nets.net import Net
 from retia.nets.outer import with_specs
 from retia.nets.ports import Port, Spec
@@ -153,12 +154,12 @@ def fit(net: Net, train: Data, aims: Sequence[str]) -> Net:
         for name, port in ports.items():
             if port.codec is not None and not port.codec.is_fitted():
                 learned[side][name] = port.codec.fit(things_of(train, columns[name]))
-    net = with_specs(net, **learned)
+    given, net = net, with_specs(net, **learned)
     opened: dict[str, Spec] = {}
     for name, port in net.inputs.items():
         if port.shape is None or None in port.shape:
             opened.update(_opened(port, things_of(train[:1], columns[name])))
-    return with_specs(net, opened)
+    return descended(with_specs(net, opened), given)
 
 
 def _opened(port: Port, things: Sequence[Any]) -> dict[str, Spec]:
