@@ -1,19 +1,26 @@
-"""Parts that come and go within a net: insert, delete, replace."""
+"""Parts that come and go within a net: insert and delete."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
-from retia.errors import ArgumentError, StructureError, UnknownNameError, did_you_mean
-from retia.nets.chain import Chain, check_part
+from retia.errors import ArgumentError, StructureError, did_you_mean
+from retia.nets.chain import Chain
 from retia.nets.graph import End
-from retia.nets.layer import Layer
 from retia.nets.net import Net
-from retia.nets.sharing import At, Shared
 from retia.nets.surgery.names import chained, newly_named, numbered, read_parts
-from retia.nets.surgery.paths import above, container, finished, parts, put, read_path, swap, words
+from retia.nets.surgery.paths import (
+    above,
+    container,
+    deep,
+    finished,
+    is_pattern,
+    matching_paths,
+    put,
+    read_path,
+    words,
+)
 from retia.nets.surgery.sketch import Sketch, Wire, apart
 from retia.nets.wiring import join
 
@@ -37,107 +44,18 @@ def delete(net: Net, places: tuple[Any, ...]) -> Net:
     """The net without some parts. See ``Net.delete``."""
     paths: list[str] = []
     for place in places:
-        paths += _matching("delete", net, place) if _is_pattern(place) else [read_path("delete", net, place)]
-    order = {path: number for number, (path, _) in enumerate(parts(net))}
-    made = net
-    for path in sorted(dict.fromkeys(paths), key=lambda path: order.get(path, 0), reverse=True):
+        if is_pattern(place):
+            paths += matching_paths("delete", net, place)
+        else:
+            paths.append(read_path("delete", net, place))
+    by_parent: dict[str, list[str]] = {}
+    for path in dict.fromkeys(paths):
         parent, name = above(path)
-        made = put("delete", made, parent, _without(name), within=True)
-    return finished(made, net, words("delete", *places))
-
-
-def replace(net: Net, what: Any, new: Any) -> Net:
-    """The net with other parts in the place of some. See ``Net.replace``."""
-    if not isinstance(new, Net) and (isinstance(new, type) or not callable(new)):
-        check_part("replace", "new", new)
-    if isinstance(what, type) or (callable(what) and not isinstance(what, Net)):
-        made = _replaced_layers(net, what, new)
-    else:
-        several = _is_pattern(what)
-        made = net
-        for path in _matching("replace", net, what) if several else [read_path("replace", net, what)]:
-            made = put("replace", made, path, lambda old: _new_for(old, new))
-    return finished(made, net, words("replace", what, new))
-
-
-def _new_for(old: Net, new: Any) -> Net:
-    made = new if isinstance(new, Net) else new(old)
-    check_part("replace", "new", made)
-    return made
-
-
-def _is_pattern(what: Any) -> bool:
-    return isinstance(what, str) and any(sign in what for sign in "*?[")
-
-
-def _matching(verb: str, net: Net, pattern: str) -> list[str]:
-    """The outermost parts whose paths a pattern matches."""
-    known = [path for path, _ in parts(net)]
-    found: list[str] = []
-    for path in known:
-        if fnmatchcase(path, pattern) and not (found and path.startswith(f"{found[-1]}.")):
-            found.append(path)
-    if not found:
-        raise UnknownNameError(
-            f"{verb}: {pattern!r} matches no part.{did_you_mean(pattern, known)}",
-            fix=f"the net has {', '.join(known[:8])}{', ...' if len(known) > 8 else ''}",
-            path=pattern,
-        )
-    return found
-
-
-def _replaced_layers(net: Net, wanted: Any, new: Any) -> Net:
-    """The net with every layer replaced that is of a class, or that a function says yes to."""
-    found = []
-
-    def change(path: str, layer: Layer) -> Net:
-        if not (isinstance(layer, wanted) if isinstance(wanted, type) else wanted(layer)):
-            return layer
-        found.append(path)
-        return _new_for(layer, new)
-
-    made = _mapped("replace", net, change, "", {})
-    if not found:
-        known = sorted({type(layer).__name__ for _, layer in net.layers()})
-        name = wanted.__name__ if isinstance(wanted, type) else "the function"
-        raise UnknownNameError(
-            f"replace: {name} matches no layer.{did_you_mean(name, known)}",
-            fix=f"the net has layers of {', '.join(known)}" if known else None,
-        )
-    return made
-
-
-def map_layers(net: Net, change: Callable[[str, Layer], Net]) -> Net:
-    """The net with every layer changed. See ``Net.map_layers``."""
-
-    def checked(path: str, layer: Layer) -> Net:
-        new = change(path, layer)
-        check_part("map_layers", above(path)[1] or "net", new)
-        return new
-
-    return finished(_mapped("map_layers", net, checked, "", {}), net, words("map_layers", change))
-
-
-def _mapped(
-    verb: str, net: Net, change: Callable[[str, Layer], Net], path: str, shared: dict[str, Net]
-) -> Net:
-    """The net with its layers changed, those within an operator before it, what is shared once."""
-    if isinstance(net, Shared):
-        if net.only or net.name not in shared:
-            inner = _mapped(verb, net.net, change, path, shared)
-            around = net if inner is net.net else net.around(inner)
-            if net.only:
-                return around
-            shared[net.name] = around
-        return shared[net.name]
-    if isinstance(net, At):
-        inner = _mapped(verb, net.net, change, path, shared)
-        return net if inner is net.net else At(inner, *net.paths)
+        by_parent.setdefault(parent, []).append(name)
     made = net
-    for name, part in net.children.items():
-        new = _mapped(verb, part, change, join(path, name), shared)
-        made = made if new is part else swap(verb, made, name, new)
-    return change(path, made) if isinstance(made, Layer) else made
+    for parent in sorted(by_parent, key=deep, reverse=True):
+        made = put("delete", made, parent, _without(by_parent[parent]), within=True)
+    return finished(made, net, words("delete", *places))
 
 
 def _beside(at: Net, name: str, new: Mapping[str, Net], after: bool) -> Net:
@@ -226,26 +144,32 @@ def _on_wires(sketch: Sketch, fed: list[Wire], new: Mapping[str, Net]) -> Net:
     return sketch.made()
 
 
-def _without(name: str) -> Callable[[Net], Net]:
+def _without(names: list[str]) -> Callable[[Net], Net]:
     def change(at: Net) -> Net:
         whole = container("delete", at)
         if isinstance(whole, Chain):
-            items = [(each, part) for each, part in whole.parts.items() if each != name]
+            items = [(name, part) for name, part in whole.parts.items() if name not in names]
             return chained(numbered("delete", items), whole.input, whole.output)
         sketch = apart(whole)
-        into = [wire for wire in sketch.wires() if wire[1] == name]
-        out = [wire for wire in sketch.wires() if wire[0][0] == name]
-        gives = sketch.nodes[name].output_names()
-        if len(into) != 1:
-            said = f"{len(into)} wires lead to {name}" if into else f"no wire leads to {name}"
-            raise _several("delete", said, [sketch.told(wire) for wire in into or out], name)
-        if len(gives) != 1:
-            raise _several("delete", f"{name} has {len(gives)} outputs", [*map(sketch.told, out)], name)
-        sketch.turn((name, gives[0]), into[0][0])
-        del sketch.nodes[name], sketch.links[name]
+        for name in names:
+            _bridge(sketch, name)
         return sketch.made()
 
     return change
+
+
+def _bridge(sketch: Sketch, name: str) -> None:
+    """Take a node out; what fed it feeds what it fed."""
+    into = [wire for wire in sketch.wires() if wire[1] == name]
+    out = [wire for wire in sketch.wires() if wire[0][0] == name]
+    gives = sketch.nodes[name].output_names()
+    if len(into) != 1:
+        said = f"{len(into)} wires lead to {name}" if into else f"no wire leads to {name}"
+        raise _several("delete", said, [sketch.told(wire) for wire in into or out], name)
+    if len(gives) != 1:
+        raise _several("delete", f"{name} has {len(gives)} outputs", [*map(sketch.told, out)], name)
+    sketch.turn((name, gives[0]), into[0][0])
+    del sketch.nodes[name], sketch.links[name]
 
 
 def _several(verb: str, said: str, wires: list[str], name: str) -> StructureError:

@@ -32,8 +32,7 @@ def _flat(net: Net, levels: int | None) -> Net:
     if isinstance(net, Shared):
         return net.around(_flat(net.net, levels))
     if isinstance(net, Operator):
-        inner = _flat(net.net, levels)
-        return net if inner is net.net else swap("flatten", net, "net", inner)
+        return swap("flatten", net, {"net": _flat(net.net, levels)})
     if not isinstance(net, Chain | Graph) or levels == 0:
         return net
     below = None if levels is None else levels - 1

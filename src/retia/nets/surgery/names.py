@@ -10,7 +10,7 @@ from retia.nets.chain import Chain, check_part, gather
 from retia.nets.graph import Graph
 from retia.nets.net import Net
 from retia.nets.sharing import At, Shared
-from retia.nets.surgery.paths import above, container, finished, put, read_path, words
+from retia.nets.surgery.paths import above, container, deep, finished, put, read_path, words
 from retia.nets.surgery.sketch import Sketch, apart
 
 
@@ -25,7 +25,7 @@ def rename(net: Net, names: Mapping[Any, str] | Callable[[str], str]) -> Net:
         parent, name = above(read_path("rename", net, place))
         by_parent.setdefault(parent, {})[name] = new
     made = net
-    for parent in sorted(by_parent, key=lambda path: -path.count(".") - bool(path)):  # the deepest first
+    for parent in sorted(by_parent, key=deep, reverse=True):
         made = put("rename", made, parent, _renaming(by_parent[parent]), within=True)
     return finished(made, net, words("rename", dict(names)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from retia.errors import ArgumentError, StructureError, UnknownNameError, did_you_mean
@@ -70,6 +71,32 @@ def unknown(verb: str, net: Net, path: str) -> UnknownNameError:
     )
 
 
+def is_pattern(what: Any) -> bool:
+    """Whether a place is a pattern of paths."""
+    return isinstance(what, str) and any(sign in what for sign in "*?[")
+
+
+def matching_paths(verb: str, net: Net, pattern: str) -> list[str]:
+    """The outermost parts whose paths a pattern matches."""
+    known = [path for path, _ in parts(net)]
+    found: list[str] = []
+    for path in known:
+        if fnmatchcase(path, pattern) and not (found and path.startswith(f"{found[-1]}.")):
+            found.append(path)
+    if not found:
+        raise UnknownNameError(
+            f"{verb}: {pattern!r} matches no part.{did_you_mean(pattern, known)}",
+            fix=f"the net has {', '.join(known[:8])}{', ...' if len(known) > 8 else ''}",
+            path=pattern,
+        )
+    return found
+
+
+def deep(path: str) -> int:
+    """How many parts a path is within."""
+    return path.count(".") + bool(path)
+
+
 def above(path: str) -> tuple[str, str]:
     """A path as that of the part above it and the name there."""
     parent, _, name = path.rpartition(".")
@@ -103,7 +130,7 @@ def _put(verb: str, net: Net, names: list[str], change: Change, within: bool, ch
     if not names:
         return change(net)
     name = names[0]
-    return swap(verb, net, name, _put(verb, net.children[name], names[1:], change, within, changed))
+    return swap(verb, net, {name: _put(verb, net.children[name], names[1:], change, within, changed)})
 
 
 def _spread(verb: str, net: Net, changed: Mapping[str, Net]) -> Net:
@@ -114,11 +141,7 @@ def _spread(verb: str, net: Net, changed: Mapping[str, Net]) -> Net:
         return _rewrapped(net, _spread(verb, net.net, changed))
     if isinstance(net, At):
         return _rewrapped(net, _spread(verb, net.net, changed))
-    made = net
-    for name, part in net.children.items():
-        new = _spread(verb, part, changed)
-        made = made if new is part else swap(verb, made, name, new)
-    return made
+    return swap(verb, net, {name: _spread(verb, part, changed) for name, part in net.children.items()})
 
 
 def _rewrapped(net: Shared | At, new: Net) -> Net:
@@ -127,17 +150,20 @@ def _rewrapped(net: Shared | At, new: Net) -> Net:
     return net.around(new) if isinstance(net, Shared) else At(new, *net.paths)
 
 
-def swap(verb: str, net: Net, name: str, new: Net) -> Net:
-    """The net with another child under a name, wired as the old one was."""
+def swap(verb: str, net: Net, new: Mapping[str, Net]) -> Net:
+    """The net with other children under some names, wired as the old ones were."""
+    changed = {name: part for name, part in new.items() if part is not net.children[name]}
+    if not changed:
+        return net
     if isinstance(net, Graph):
         sketch = apart(net)
-        sketch.refit(name, new, verb)
+        for name, part in changed.items():
+            sketch.refit(name, part, verb)
         return sketch.made()
-    if isinstance(net, Operator):
-        made = net.with_children({name: new})
+    made = net.with_children({**net.children, **changed})
+    if isinstance(made, Operator):
         made.validate()
-        return made
-    return net.with_children({**net.children, name: new})
+    return made
 
 
 def container(verb: str, net: Net) -> Chain | Graph:

@@ -127,15 +127,15 @@ class Sketch:
         old, feeds = self.nodes[name], self.links[name]
         said = f"{verb}: {name}"
         takes = matching(said, "takes", tuple(feeds), new.input_names(len(feeds)))
-        gives = matching(said, "gives", old.output_names(), new.output_names(), self._read(name))
         self.nodes[name] = new
         self.links[name] = {port: feeds[before] for before, port in takes.items()}
+        if old.output_names() == new.output_names():
+            return
+        read = {end[1] for end, _, _ in self.wires() if end[0] == name}
+        gives = matching(said, "gives", old.output_names(), new.output_names(), read)
         for before, port in gives.items():
             if before != port:
                 self.turn((name, before), (name, port))
-
-    def _read(self, name: str) -> set[str]:
-        return {end[1] for end, _, _ in self.wires() if end[0] == name}
 
 
 def matching(

@@ -174,7 +174,7 @@ class SurgeryVerbs:
             >>> net.replace("head", rt.Linear(5)).replace(rt.ReLU, rt.GELU())
             Chain(Linear(3), GELU(), head=Linear(5), input=4)
         """
-        return _do("edit", "replace", self, what, new)
+        return _do("exchange", "replace", self, what, new)
 
     def rename(self, names: Mapping[Any, str] | Callable[[str], str]) -> Net:
         """The net with other names of its parts, and so other paths of its arrays.
@@ -249,4 +249,4 @@ class SurgeryVerbs:
             >>> net.map_layers(lambda path, layer: rt.Tanh() if path == "1" else layer)
             Chain(Linear(3), Tanh(), input=4)
         """
-        return _do("edit", "map_layers", self, change)
+        return _do("exchange", "map_layers", self, change)
