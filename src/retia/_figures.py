@@ -36,6 +36,9 @@ STRONG = "#1f66b5"
 """Of a filled cell, on which white is read."""
 
 LABEL, TITLE = 9, 10
+PIXELS = 150
+"""An inch of pictures within a picture."""
+
 LARGEST = 2**19
 """A notebook is given the SVG of a figure up to so many characters, else the PNG."""
 
@@ -75,7 +78,7 @@ def save(drawn: Any, path: str | os.PathLike[str] | None) -> Any:
         with open(path, "w", encoding="utf8") as file:
             file.write(svg(whole))
     else:
-        whole.savefig(path, dpi=150)
+        whole.savefig(path, dpi=PIXELS)
     return drawn
 
 
@@ -173,7 +176,7 @@ def inline(drawn: Any, label: str) -> str:
 def _written(drawn: Any, **how: Any) -> str:
     """The figure as matplotlib writes it, without header, metadata and rules for the whole page."""
     file = io.StringIO()
-    drawn.savefig(file, format="svg", metadata={"Date": None}, **how)
+    drawn.savefig(file, format="svg", dpi=PIXELS, metadata={"Date": None}, **how)
     text = file.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text[text.index("<svg") :], flags=re.S)
     return text.strip()
@@ -199,7 +202,7 @@ def _bundle(drawn: Any, include: Any = None, exclude: Any = None) -> dict[str, A
     if len(text) <= LARGEST:
         return {"text/plain": repr(drawn), "image/svg+xml": text}
     file = io.BytesIO()
-    drawn.savefig(file, format="png", dpi=150)
+    drawn.savefig(file, format="png", dpi=PIXELS)
     return {"text/plain": repr(drawn), "image/png": file.getvalue()}
 
 

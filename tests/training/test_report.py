@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import retia as rt
 from retia._late import Late
+from retia.training.reports.curves import draw
 from retia.training.reports.page import curves_svg, fragment, page, write
 from retia.training.reports.records import LayerRecord, Records
 from retia.training.reports.report import figures_of, layers_table, shown_epochs, tables_of, text_of, versions
@@ -287,3 +289,17 @@ def test_layers_have_the_columns_that_say_something() -> None:
     first = layers_table(RECORDS[:1])
     assert first.title == "Layers before the first step"
     assert "moved" not in first.heads
+
+
+def test_the_gap_of_the_curves_is_that_of_the_history() -> None:
+    run = Run()
+    ax = Figure().subplots()
+    draw(ax, run.history, "loss", run.best_epoch)
+    best = run.history[run.best_epoch - 1]
+    gap = abs(best["val_loss"] - best["loss"])
+    told = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert told == ["training", "validation", f"gap, {gap:.3g} at the best", f"best, epoch {run.best_epoch}"]
+    (shade,) = ax.collections
+    outline = {tuple(point) for point in shade.get_paths()[0].vertices.tolist()}
+    for entry in run.history:
+        assert {(entry["epoch"], entry["loss"]), (entry["epoch"], entry["val_loss"])} <= outline

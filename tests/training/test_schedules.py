@@ -359,3 +359,17 @@ def test_settings_out_of_range_are_refused(make, said):
     with pytest.raises(rt.ArgumentError) as caught:
         make()
     assert str(caught.value).startswith(said)
+
+
+def test_the_curve_of_a_schedule_is_its_factor_at_every_step():
+    place = rt.OneCycle().plot(steps=40, epochs=4).axes[0]
+    rt.StepDecay(2).plot(steps=40, epochs=4, ax=place)
+    one, steps = (line.get_ydata() for line in place.lines)
+    assert [*one] == [rt.OneCycle().factor(Moment(step, 40)) for step in range(40)]
+    assert [*steps] == [0.1 ** (step // 10 // 2) for step in range(40)]
+    with pytest.raises(rt.ArgumentError) as caught:
+        rt.OnPlateau().plot()
+    assert str(caught.value) == (
+        "plot: OnPlateau() looks at val_loss, so it has no curve before a run.\n"
+        '  fix   [entry["rate"] for entry in run.history]'
+    )

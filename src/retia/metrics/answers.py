@@ -143,10 +143,11 @@ def answers(
     numbers = np.asarray(rows, np.int64)
     telling = _telling(kept) if among is None else np.where(among, _telling(kept), -1.0)
     every = (kept.true, kept.answered, kept.confidence, telling)
-    true, answered, chance, telling = (each[numbers].reshape(len(numbers), -1) for each in every)
-    best = telling.argmax(1) if len(numbers) else numbers
-    at = (np.arange(len(numbers)), best)
     shape = kept.true.shape[1:]
+    flat = (len(numbers), math.prod(shape))
+    true, answered, chance, telling = (each[numbers].reshape(flat) for each in every)
+    best = telling.argmax(1)
+    at = (np.arange(len(numbers)), best)
     places = np.stack(np.unravel_index(best, shape), 1) if shape else np.empty((len(numbers), 0), np.int64)
     return Answers(
         data[[*map(int, rows)]],

@@ -5,14 +5,16 @@ A factor is a pure function of the moment. Nothing has a state, so a run goes on
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from retia._figures import DASHES, SERIES, answer, axes, grid, legend
 from retia.errors import ArgumentError
 from retia.nets.expression import Content
-from retia.nets.settings import settle
+from retia.nets.settings import settle, whole
 
 FOREIGN = {
     "optimizer": "a schedule stands beside the optimizer in rt.train, so leave it out",
@@ -88,6 +90,48 @@ class Schedule(Content, ABC):
     @abstractmethod
     def extends(self) -> bool:
         """Whether ten epochs and then ten more are twenty: it does not look at how long the run will be."""
+
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        ax: Any = None,
+        *,
+        steps: int = 1000,
+        epochs: int = 10,
+    ) -> Any:
+        """Draw the factor of every step of a run; the history of one has its rates.
+
+        Args:
+            path: where to save the picture (.png, .svg, .pdf), if anywhere.
+            ax: matplotlib axes to draw on, instead of a figure of its own.
+            steps: of the run, at least 1. epochs: that they make, at least 1.
+        Returns:
+            The matplotlib figure, or the axes that were given. Nothing global is changed.
+        Raises:
+            ArgumentError: it looks at the history, so there is no curve before a run.
+        Example:
+            >>> import retia as rt
+            >>> drawn = rt.CosineDecay(warmup=10).plot(steps=100)
+            >>> float(drawn.axes[0].lines[0].get_ydata().max())
+            1.0
+        """
+        if self.needs():
+            raise ArgumentError(
+                f"plot: {self!r} looks at {', '.join(self.needs())}, so it has no curve before a run.",
+                fix='[entry["rate"] for entry in run.history]',
+            )
+        whole(1)("plot: steps", steps)
+        whole(1)("plot: epochs", epochs)
+        moments = [Moment(step, steps, step * epochs // steps, epochs) for step in range(steps)]
+        place = axes(ax, 4.6, 2.8)
+        look = {"color": SERIES[len(place.lines) % len(SERIES)], "linestyle": DASHES[len(place.lines) % 3]}
+        factors = [self.factor(moment) for moment in moments]
+        place.plot(range(steps), factors, linewidth=1.8, label=repr(self), **look)
+        place.set_xlabel("step")
+        place.set_ylabel("factor of the learning rate")
+        grid(place)
+        legend(place)
+        return answer(place, ax, path)
 
     def by_epoch(self) -> bool:
         """Whether all steps of an epoch have one factor, so that it need be asked for but once."""

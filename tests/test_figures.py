@@ -1,0 +1,97 @@
+"""The style of all pictures: light and dark, self-contained, the same each time, shown in notebooks."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+import retia as rt
+from retia import _figures as figures
+from retia._late import Late
+
+M = rt.measure(
+    rt.Chain(rt.Softmax(), input=2, output=rt.Classes(["cat", "dog"])),
+    ([[0.0, 3.0], [2.0, 0.0], [0.0, 1.0]], ["cat", "cat", "dog"]),
+)
+TEST = rt.RateTest((0.1, 1.0, 10.0), (3.0, 1.0, 9.0), "the loss diverged")
+DRAWN = {
+    "confusion": M.confusion, "curve": M.roc("cat"), "calibration": M.calibration(), "rates": TEST,
+}  # fmt: skip
+
+
+def luminance(color):
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_words_and_marks_can_be_seen_on_light_and_on_dark():
+    assert contrast(figures.INK, figures.GROUND) >= 7
+    assert contrast(figures.DARK_INK, figures.DARK_GROUND) >= 7
+    for color in figures.SERIES:
+        assert contrast(color, figures.GROUND) >= 3, color
+        assert contrast(color, figures.DARK_GROUND) >= 3, color
+    assert contrast("#ffffff", figures.STRONG) >= 4.5
+    assert contrast("#000000", figures.SECOND) >= 4.5
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_saved_svg_follows_the_page_and_asks_no_host(name, tmp_path):
+    DRAWN[name].plot(tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text(encoding="utf8")
+    root = ET.fromstring(text)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "prefers-color-scheme: dark" in text
+    assert figures.INK not in text.split("</style>")[1]
+    loaded = re.findall(r'(?:href|src)="([^"]*)"|url\(([^)]*)\)|@import', text)
+    assert all(place.startswith(("#", "data:")) for place in map("".join, loaded))
+    DRAWN[name].plot(tmp_path / "b.svg")
+    assert (tmp_path / "b.svg").read_text(encoding="utf8") == text
+
+
+def test_names_within_pictures_of_one_page_differ():
+    first, second = (figures.svg(each.plot()) for each in (M.confusion, M.calibration()))
+    names = [{*re.findall(r'\bid="([^"]+)"', text)} for text in (first, second)]
+    assert names[0].isdisjoint(names[1])
+    for text, own in zip((first, second), names, strict=True):
+        assert len(re.findall(r'\bid="', text)) == len(own)
+        assert {*re.findall(r'(?:href="#|url\(#)([^")]+)', text)} <= own
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_notebook_shows_figures_and_results_as_pictures(name):
+    thing = DRAWN[name]
+    of_figure = thing.plot()._repr_mimebundle_()
+    assert of_figure["image/svg+xml"].startswith("<svg ")
+    assert thing._repr_mimebundle_() == {**of_figure, "text/plain": str(thing)}
+
+
+def test_a_notebook_gets_a_png_where_an_svg_would_be_large(monkeypatch):
+    monkeypatch.setattr(figures, "LARGEST", 1000)
+    bundle = M.confusion.plot()._repr_mimebundle_()
+    assert sorted(bundle) == ["image/png", "text/plain"]
+    assert bundle["image/png"].startswith(b"\x89PNG")
+
+
+def test_without_matplotlib_a_notebook_gets_text(monkeypatch):
+    monkeypatch.setattr(figures, "_figure", Late("matplotlib_that_nobody_has.figure", extra="plots"))
+    assert M.confusion._repr_mimebundle_() == {"text/plain": str(M.confusion)}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_axes_that_are_given_come_back_and_keep_their_style(name, tmp_path):
+    own = Figure(facecolor="black").subplots()
+    own.xaxis.label.set_color("lime")
+    assert DRAWN[name].plot(tmp_path / "a.png", ax=own) is own
+    assert (tmp_path / "a.png").is_file()
+    assert own.figure.get_facecolor()[:3] == (0, 0, 0)
+    assert own.xaxis.label.get_color() == "lime"
+    if own.get_legend() is not None:
+        assert {to_hex(text.get_color()) for text in own.get_legend().get_texts()} == {"#00ff00"}
