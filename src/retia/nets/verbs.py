@@ -346,6 +346,32 @@ class NetVerbs:
         """The table of layers, shapes and counts, so many characters wide."""
         return _reach("view.text", "table")(self, width)  # type: ignore[no-any-return]
 
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        ax: Any = None,
+        *,
+        low: float = -4.0,
+        high: float = 4.0,
+    ) -> Any:
+        """Draw the net as a function of one number, and its derivative: ``rt.GELU().plot()``.
+
+        Args:
+            path: where to save the picture (.png, .svg, .pdf), if anywhere.
+            ax: matplotlib axes to draw on, instead of a figure of its own.
+            low: where the curve begins. high: where it ends.
+        Returns:
+            The matplotlib figure, or the axes that were given. Nothing global is changed.
+        Raises:
+            ShapeError: the net takes more than one number, or gives more. ArgumentError: an empty range.
+        Example:
+            >>> import retia as rt
+            >>> drawn = rt.Tanh().plot()
+            >>> [line.get_label() for line in drawn.axes[0].lines if not line.get_label().startswith("_")]
+            ['Tanh()', 'derivative']
+        """
+        return _reach("view.function", "plot")(self, low, high, path, ax)
+
     def show(self) -> None:
         """Print the table."""
         _reach("view.text", "show")(self)
