@@ -174,7 +174,35 @@ def test_sets_that_cannot_be_fed_are_refused_at_once():
             feed(data, {"input": numbers}, threads=threads)
 
 
-def test_a_stream_that_is_left_early_leaves_no_threads():
+def test_what_is_packed_quickly_is_packed_in_passing_and_what_is_not_by_threads(monkeypatch):
+    def threads_of(packer):
+        seen = set()
+
+        def noted(things):
+            seen.add(threading.current_thread())
+            return packer(things)
+
+        stream = StreamingFeed(rt.data({"input": range(100)}), {"input": noted}).stream(
+            torch.arange(100).split(5)
+        )
+        assert [int(batch["input"][0]) for batch in stream] == [*range(0, 100, 5)]
+        return seen
+
+    monkeypatch.setattr(feeds, "QUICK", 10.0)
+    assert threads_of(numbers) == {threading.current_thread()}
+    monkeypatch.setattr(feeds, "QUICK", 0.0)
+    monkeypatch.setattr(feeds, "PATIENCE", 1e-9)
+    assert threads_of(numbers) > {threading.current_thread()}
+
+
+def test_what_is_packed_in_passing_can_be_learned_from():
+    with torch.inference_mode():
+        stream = StreamingFeed(rt.data({"input": range(9)}), {"input": numbers}).stream([torch.arange(9)])
+        assert not next(stream)["input"].is_inference()
+
+
+def test_a_stream_that_is_left_early_leaves_no_threads(monkeypatch):
+    monkeypatch.setattr(feeds, "PATIENCE", 0.0)
     before = threading.active_count()
     stream = StreamingFeed(rt.data({"input": range(100)}), {"input": numbers}).stream(
         torch.arange(100).split(5)
@@ -185,7 +213,8 @@ def test_a_stream_that_is_left_early_leaves_no_threads():
     assert threading.active_count() == before
 
 
-def test_a_stream_reads_only_a_few_batches_ahead():
+def test_a_stream_reads_only_a_few_batches_ahead(monkeypatch):
+    monkeypatch.setattr(feeds, "PATIENCE", 0.0)
     asked = []
 
     def indices():

@@ -215,22 +215,28 @@ class Examples:
             return False
         self.check(self.batch(torch.arange(1)))
         for rows in torch.split(torch.arange(len(self)), CHECKED):
-            part = self._checked(rows)
-            for name, port in self._inputs.items():
-                if port.codec is None:
-                    _check_finite(name, part[self._columns[name]], rows)
-            self.objective.check({name: part[self._columns[name]] for name in self.objective.ports}, rows)
+            self.check_packed(self._side_by_side(rows), rows)
         return True
 
-    def _checked(self, rows: Tensor) -> Mapping[str, Tensor]:
-        """Rows one after the other, as they are packed; of several sizes, all are long enough."""
-        if isinstance(self.feed, ResidentFeed):
-            first = int(rows[0])
-            return {name: tensor[first : first + len(rows)] for name, tensor in self.feed.tensors.items()}
-        part = self.feed.take(rows)
-        lengths = self._lengths.of(part, rows)
-        check_lengths(self.net, {name: int(each.min()) for name, each in lengths.items()})
-        return part
+    def check_packed(self, packed: Mapping[str, Tensor], rows: Tensor) -> None:
+        """``check`` of what the feed gave, without the codecs' device halves: shapes are known to fit.
+
+        Raises: as ``check``.
+        """
+        lengths = self._lengths.of(packed, rows)
+        if lengths:
+            check_lengths(self.net, {name: int(each.min()) for name, each in lengths.items()})
+        for name in self.ports:
+            if self._inputs[name].codec is None:
+                _check_finite(name, packed[self._columns[name]], rows)
+        self.objective.check({name: packed[self._columns[name]] for name in self.objective.ports}, rows)
+
+    def _side_by_side(self, rows: Tensor) -> Mapping[str, Tensor]:
+        """Rows one after the other, as they are packed."""
+        if not isinstance(self.feed, ResidentFeed):
+            return self.feed.take(rows)
+        first = int(rows[0])
+        return {name: tensor[first : first + len(rows)] for name, tensor in self.feed.tensors.items()}
 
     def extents(self) -> Tensor | None:
         """How much each example has of what varies, int64; None where nothing does, or it is not known."""

@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from retia._torch import torch
 from retia.engine.cost import flops
@@ -263,9 +263,15 @@ class Flowing(Runner):
         if isinstance(feed, ResidentFeed):
             yield from repeat(None, len(batches))
             return
+        like: dict[str, Any] = {}
         for rows, packed in zip(batches, feed.stream(batches), strict=True):
             if not self._checked:
-                self.examples.check(self.examples.arrive(packed, rows))
+                shapes = {name: tensor.shape[1:] for name, tensor in packed.items()}
+                if shapes == like:
+                    self.examples.check_packed(packed, rows)
+                else:
+                    self.examples.check(self.examples.arrive(packed, rows))
+                like = shapes
             yield packed
 
     def _walked(
