@@ -210,6 +210,7 @@ def test_parts_are_inserted_before_after_and_on_edges(chain: rt.Net, skip: rt.Ne
         == chain.insert(0, rt.ReLU(), after=True)
         == chain.insert("0 -> 1", rt.ReLU())
     )
+    assert chain.insert(4, rt.ReLU()) == chain.append(rt.ReLU())
     for net in (skip.insert("plus", t=rt.Tanh(), after=True), skip.insert("head", t=rt.Tanh())):
         assert net.edges() == ("input -> conv -> relu -> plus", "input -> plus -> t -> head -> output")
     net = skip.insert("input -> plus", t=rt.Tanh())

@@ -28,15 +28,17 @@ from retia.nets.wiring import join
 def insert(net: Net, place: Any, given: tuple[Any, ...], named: Mapping[str, Any], after: bool) -> Net:
     """The net with parts before or after another one, or on an edge. See ``Net.insert``."""
     new = read_parts("insert", given, named)
+    told = words("insert", place, *given, **named, **({"after": True} if after else {}))
     if isinstance(place, str) and "->" in place:
         if after:
             raise ArgumentError(f"insert: {place!r} is an edge, and parts are put on it; leave out after=.")
         parent, edge = _read_edge(net, place)
         made = put("insert", net, parent, lambda at: _on_edge(at, edge, new), within=True)
     else:
+        if isinstance(net, Chain) and place == len(net) > 0:
+            place, after = place - 1, True
         parent, name = above(read_path("insert", net, place))
         made = put("insert", net, parent, lambda at: _beside(at, name, new, after), within=True)
-    told = words("insert", place, *given, **named, **({"after": True} if after else {}))
     return finished(made, net, told)
 
 

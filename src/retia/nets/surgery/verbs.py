@@ -127,7 +127,7 @@ class SurgeryVerbs:
         """The net with parts before another one, after it, or on an edge of a graph.
 
         Args:
-            place: a path, a number in a chain, or an edge, ``"relu -> plus"``.
+            place: a path, a number in a chain (its length for the end), or an edge, ``"relu -> plus"``.
             parts: nets, one after another; or one dict of nets by name.
             after: behind the part at ``place`` instead of before it.
             named: nets by name.
