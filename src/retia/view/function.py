@@ -50,7 +50,7 @@ def curve(net: Net, low: float, high: float) -> Curve:
     if low >= high:
         raise ArgumentError(f"plot: low is below high; got {low:g} and {high:g}.", got=(low, high))
     net, is_vector = _of_one(net)
-    x = torch.linspace(low, high, POINTS)
+    x = torch.from_numpy(np.linspace(low, high, POINTS)).float()
     given = x[:, None] if is_vector else x
     y, slope = net.batch(given, None), net.grad(given)
     return Curve(*(np.asarray(each.detach().cpu()).reshape(-1) for each in (x, y, slope)))
