@@ -39,7 +39,7 @@ def take(net: Net, what: Any, to: Any = None) -> Net:
     """The beginning of a net. See ``Net.take``."""
     told = words("take", what, *([] if to is None else [to]))
     if to is None:
-        return finished(_halves("take", net, what)[what_is_last(what)], net, told)
+        return finished(_halves("take", net, what)[from_the_end(what)], net, told)
     if isinstance(what, int) or isinstance(to, int):
         raise ArgumentError(f"take: from one part to another one goes by names; got {what!r}, {to!r}.")
     start, stop = read_path("take", net, what), read_path("take", net, to)
@@ -51,7 +51,7 @@ def take(net: Net, what: Any, to: Any = None) -> Net:
 
 def drop(net: Net, what: Any) -> Net:
     """The rest of a net without its beginning. See ``Net.drop``."""
-    return finished(_halves("drop", net, what)[not what_is_last(what)], net, words("drop", what))
+    return finished(_halves("drop", net, what)[not from_the_end(what)], net, words("drop", what))
 
 
 def split(net: Net, path: Any) -> Halves:
@@ -61,7 +61,7 @@ def split(net: Net, path: Any) -> Halves:
     return finished(first, net, f"{told}[0]"), finished(second, net, f"{told}[1]")
 
 
-def what_is_last(what: Any) -> bool:
+def from_the_end(what: Any) -> bool:
     """Whether a number counts from the end."""
     return isinstance(what, int) and what < 0
 
