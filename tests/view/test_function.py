@@ -23,7 +23,7 @@ import retia as rt
 def test_the_lines_are_the_function_and_its_derivative(layer, function):
     place = layer.plot(low=-3, high=2).axes[0]
     curve, slope = (line for line in place.lines if not line.get_label().startswith("_"))
-    x = torch.linspace(-3, 2, 401, requires_grad=True)
+    x = torch.tensor(np.linspace(-3, 2, 401), dtype=torch.float32, requires_grad=True)
     y = function(x)
     (derivative,) = torch.autograd.grad(y.sum(), x)
     assert np.allclose(curve.get_xdata(), x.detach())
