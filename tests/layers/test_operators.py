@@ -133,10 +133,10 @@ def test_arrays_stand_under_the_path_of_the_net_and_are_parts_like_others():
 def test_the_table_shows_what_is_inside():
     net = rt.Chain(rt.Map(rt.Chain(rt.Linear(3), rt.Tanh())), input=("n", 4))
     assert net.table(70).splitlines()[4:8] == [
-        "0       Map        (n, 3)",
-        "  net   Chain      (3)",
-        "    0   Linear(3)  (3)             15",
-        "    1   Tanh()     (3)",
+        "0       Map        (n, 4)  (n, 3)",
+        "  net   Chain      (4)     (3)",
+        "    0   Linear(3)  (4)     (3)             15",
+        "    1   Tanh()     (3)     (3)",
     ]
 
 

@@ -1,4 +1,4 @@
-"""``retia show``: a saved net as a table, or as JSON."""
+"""``retia show``: a saved net as a table, as JSON, or as a diagram."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import click
 from retia.cli.command import Command
 from retia.formats.file import load
 from retia.nets import Net, Port
-from retia.shapes import Shape
+from retia.view.diagram import diagram
+from retia.view.model import sizes
+from retia.view.svg import THEMES
 from retia.view.text import table
 
 HELP = """Show the layers, shapes and parameters of a saved net.
@@ -19,15 +21,21 @@ HELP = """Show the layers, shapes and parameters of a saved net.
 Examples:
   retia show digits.safetensors
   retia show digits.safetensors --json
+  retia show digits.safetensors --svg net.svg
 """
 
 
 @click.command(cls=Command, help=HELP)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the table.")
-def show(file: str, as_json: bool) -> None:
-    """Print a saved net."""
+@click.option("--svg", type=click.Path(), help="A file for a diagram (.svg, or .png), besides the table.")
+@click.option("--theme", type=click.Choice(THEMES), default="auto", help="Colours of the diagram.")
+@click.option("--depth", type=click.IntRange(0), help="Levels of groups that the diagram opens.")
+def show(file: str, as_json: bool, svg: str | None, theme: str, depth: int | None) -> None:
+    """Print a saved net, and draw it."""
     net = load(file)
+    if svg is not None:
+        diagram(net, theme=theme, depth=depth).save(svg)
     click.echo(json.dumps(_facts(net), indent=2) if as_json else table(net))
 
 
@@ -40,11 +48,11 @@ def _facts(net: Net) -> dict[str, Any]:
             {
                 "path": node.path,
                 "layer": repr(node.layer),
-                "output": [_sizes(net.solution.shape(value)) for value in node.outputs],
+                "output": [sizes(net.solution.shape(value)) for value in node.outputs],
             }
             for node in net.wiring.nodes
         ],
-        "arrays": {path: _sizes(shape) for path, shape in net.array_shapes().items()},
+        "arrays": {path: sizes(shape) for path, shape in net.array_shapes().items()},
         "count": net.count,
         "expression_hash": net.expression_hash,
         "hash": net.hash,
@@ -54,13 +62,7 @@ def _facts(net: Net) -> dict[str, Any]:
 def _port(port: Port) -> dict[str, Any]:
     return {
         "name": port.name,
-        "shape": _sizes(port.shape),
+        "shape": sizes(port.shape),
         "kind": port.kind,
         "codec": repr(port.codec) if port.codec else None,
     }
-
-
-def _sizes(shape: Shape | None) -> list[int | str | None] | None:
-    if shape is None:
-        return None
-    return [size if size is None or isinstance(size, int) else str(size) for size in shape]

@@ -342,9 +342,47 @@ class NetVerbs:
         """
         return _reach("formats.pytorch", "module_of")(self)  # type: ignore[no-any-return]
 
-    def table(self, width: int | None = None) -> str:
-        """The table of layers, shapes and counts, so many characters wide."""
-        return _reach("view.text", "table")(self, width)  # type: ignore[no-any-return]
+    def table(self, width: int | None = None, *, rates: Mapping[str, float] | None = None) -> str:
+        """The table of layers, shapes and counts, so many characters wide; ``rates`` tell what is frozen."""
+        return _reach("view.text", "table")(self, width, rates=rates)  # type: ignore[no-any-return]
+
+    def diagram(
+        self,
+        *,
+        view: str = "layers",
+        depth: int | None = None,
+        unfold: bool = False,
+        most: int | None = None,
+        theme: str = "auto",
+        rates: Mapping[str, float] | None = None,
+        x: Any = None,
+        layer: str | None = None,
+        unit: int | None = None,
+    ) -> Any:
+        """A picture of the net, as SVG: shown in a notebook, written by ``.save("net.svg")``.
+
+        Args:
+            view: ``"layers"``, boxes and what flows between them; ``"units"``, the circles of a net of
+                linear layers with its weights; ``"neuron"``, one of them with its sum.
+            depth: how many levels of groups are opened; None for as many as fit on a page.
+            unfold: draw equal blocks in a row one by one, instead of one of them and their number.
+            most: boxes in one group (300), or places in one column of units (16); what is left out is
+                counted in the picture.
+            theme: ``"light"``, ``"dark"``, or ``"auto"`` for what the reader's system prefers.
+            rates: as ``rt.train`` takes them; what has 0 is marked as frozen.
+            x: one example, as the net is called with it: its values are shown in the units.
+            layer: the path of the neuron's linear layer; None for the last.
+            unit: the number of the neuron, from 0.
+        Raises:
+            ArgumentError: an argument that the view has no use for; for units, a net that is no row of
+                linear layers and activations. UnknownNameError: rates whose pattern matches nothing.
+        Example:
+            >>> import retia as rt
+            >>> rt.Chain(rt.Linear(30), rt.Tanh(), rt.Linear(3), input=2).diagram()
+            Diagram('Chain, 3 layers, 183 parameters')
+        """
+        said = dict(depth=depth, unfold=unfold, most=most, rates=rates, x=x, layer=layer, unit=unit)
+        return _reach("view.diagram", "diagram")(self, view=view, theme=theme, **said)
 
     def plot(
         self,
@@ -371,6 +409,88 @@ class NetVerbs:
             ['Tanh()', 'derivative']
         """
         return _reach("view.function", "plot")(self, low, high, path, ax)
+
+    def saliency(
+        self,
+        thing: Any,
+        of: Any = None,
+        *,
+        method: str = "gradient",
+        input: str | None = None,
+        baseline: Any = None,
+        steps: int | None = None,
+        samples: int | None = None,
+        noise: float | None = None,
+        seed: int | None = None,
+        path: str | None = None,
+        window: int | tuple[int, ...] | None = None,
+        stride: int | tuple[int, ...] | None = None,
+    ) -> Any:
+        """Which part of an input an answer comes from: of pictures, texts, tables, sequences.
+
+        What is explained is one number of the output; before a Softmax or Sigmoid at the end its logit, as
+        the papers do. Of whole numbers (tokens) the vectors that stand for them are looked at.
+
+        Args:
+            thing: one example, as in a call.
+            of: a label or place of the output; a port, or a pair of port and label, where there are several;
+                a function of the logits to one number. What the net decides where it is left out.
+            method: ``"gradient"``; ``"smooth"``, its mean under noise; ``"integrated"``, gradients along the
+                way from a baseline, which add up to the difference of the scores; ``"grad-cam"``, feature
+                maps weighted by their mean gradient; ``"occlusion"``, the fall of the score behind a window.
+            input: the port that is looked at; the only one, or the only picture, where it is left out.
+            baseline: of integrated and occlusion: a number, or another thing as in a call; black for
+                pictures and 0 for all others where it is left out.
+            steps: of integrated: so many points at equal distances; as many as make the sum right to 1e-3,
+                where they are needed, when left out.
+            samples: of smooth, at least 1; 25 when left out. noise: its standard deviation as a part of the
+                input's range, 0.15 when left out. seed: of the noise, 0 when left out.
+            path: of grad-cam: a part with feature maps; the last convolution, with the normalisation,
+                addition and activation after it, when left out.
+            window: of occlusion: places along each axis; a seventh of a picture's when left out, else 1.
+            stride: from window to window; half a window when left out.
+        Returns:
+            A value: ``s.map`` has a number for each place, ``s.values`` for each number of the input;
+            ``s.plot()`` draws it, and a notebook shows it.
+        Raises:
+            ArgumentError: a batch, an unknown method or an argument of another one. StructureError: whole
+                numbers that no Embedding or OneHot reads, or no feature maps.
+        Source: Simonyan et al. 2013; Smilkov et al. 2017; Sundararajan et al. 2017; Selvaraju et al. 2017;
+            Zeiler and Fergus 2014.
+        Example:
+            >>> import retia as rt
+            >>> net = rt.Chain(rt.Linear(1, input=2).with_arrays({"weight": [[2.0, -1.0]], "bias": [5.0]}))
+            >>> net.saliency([3.0, 1.0], method="integrated").map
+            array([ 6., -1.], dtype=float32)
+        """
+        how = dict(baseline=baseline, steps=steps, samples=samples, noise=noise, seed=seed, path=path)
+        how |= dict(window=window, stride=stride)
+        return _reach("view.saliency", "saliency")(self, thing, of, method, input, **how)
+
+    def linear_at(self, thing: Any, of: Any = None, *, input: str | None = None) -> Any:
+        """The one affine map that a net of linear pieces (ReLU, max pooling...) is at an input: ``W x + b``.
+
+        Before a Softmax or Sigmoid at the end, where it is the map of the logits. All is computed in float64.
+
+        Args:
+            thing: one example, as in a call.
+            of: some of the outputs, a label or a list of them; a port, or a pair of port and label, where
+                there are several. All of them when left out.
+            input: the port that is meant; the only one, or the only picture, where it is left out.
+        Returns:
+            A value: ``m.weight @ m.input.ravel() + m.bias`` is ``m.output``; ``m.norms``, ``m.angles``
+            (between rows and input), ``m.on`` (which units are); ``m.plot()`` draws the rows as pictures.
+        Raises:
+            StructureError: a layer is not made of linear pieces, by its path. ArgumentError: a batch, or a
+                map that is too large.
+        Source: Montúfar et al. 2014; Balestriero and Baraniuk 2018.
+        Example:
+            >>> import retia as rt
+            >>> relu = rt.Chain(rt.ReLU(), input=2).linear_at([3.0, -1.0])
+            >>> relu.weight.tolist(), relu.bias.tolist(), relu.on["0"].tolist()
+            ([[1.0, 0.0], [0.0, 0.0]], [0.0, 0.0], [True, False])
+        """
+        return _reach("view.linear", "linear_at")(self, thing, of, input)
 
     def show(self) -> None:
         """Print the table."""

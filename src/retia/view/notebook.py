@@ -1,7 +1,8 @@
-"""A net in a notebook: the table as text and as static HTML.
+"""A net in a notebook: its diagram, and its table as text and as static HTML.
 
-The HTML holds no script, no style sheet and no colour of its own, so that it looks right on light and
-dark pages and survives every sanitiser. Whatever a net says is escaped.
+Neither holds a script or asks anything of any host, so both survive saving and conversion. The table has no
+colour of its own, so that it looks right on light and dark pages; the diagram brings its own ground. Where a
+page that is not trusted loses the diagram, the table stays. Whatever a net says is escaped.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import html
 
 from retia.nets import Net
+from retia.view.diagram import diagram
+from retia.view.model import view
+from retia.view.paint import titled
 from retia.view.text import HEADINGS, Line, Summary, summary, table
 
 CELL = "padding: 0.15em 0.8em; text-align: {side}; white-space: pre; font-variant-numeric: tabular-nums"
@@ -21,9 +25,12 @@ def mimebundle(net: Net) -> dict[str, str]:
     Example:
         >>> import retia as rt
         >>> sorted(mimebundle(rt.Linear(3, input=2)))
-        ['text/html', 'text/plain']
+        ['image/svg+xml', 'text/html', 'text/plain']
     """
-    return {"text/plain": table(net), "text/html": _page(summary(net))}
+    drawn = diagram(net).svg
+    said = html.escape(titled(view(net)))
+    page = f"<div>{drawn}</div><details><summary>{said}</summary>{_page(summary(net))}</details>"
+    return {"text/plain": table(net), "image/svg+xml": drawn, "text/html": page}
 
 
 def _page(summed: Summary) -> str:

@@ -1,28 +1,24 @@
 """A net as a table of text: what ``print(net)`` and ``net.show()`` give.
 
-The table is made from the expression and the solved sizes alone, so it needs neither PyTorch nor arrays.
-``summary`` gathers its lines; the notebook shows the same ones. The text holds no colour and, unless
-a name in the net does, nothing beyond ASCII, so that it can be printed and logged anywhere.
+The table is made from the view model alone, so it needs neither PyTorch nor arrays. ``summary`` gathers its
+lines; the notebook shows the same ones. The text holds no colour and, unless a name in the net does, nothing
+beyond ASCII, so that it can be printed and logged anywhere.
 """
 
 from __future__ import annotations
 
-import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from retia.errors import NotYetError
-from retia.nets import Graph, Net, Shared
-from retia.shapes import Shape
-from retia.shapes import show as show_shape
-
-if TYPE_CHECKING:
-    from retia.nets import Port
+from retia.nets import Net
+from retia.view.model import Part, PortFacts, Sizes, View, show_sizes, view
 
 NARROWEST = 60
-HEADINGS = ("name", "layer", "from", "output", "parameters")
+HEADINGS = ("name", "layer", "from", "input", "output", "trained", "parameters")
+INPUT = HEADINGS.index("input")
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,9 @@ class Line:
         depth: how many parts stand around it.
         what: the codec or the expression.
         sources: what feeds it, where it is a node of a graph.
+        input: shape of one example of what it takes.
         output: shape of one example of what it gives.
+        trained: ``"frozen"``, or nothing.
         count: its parameters, ``"?"`` while a size is unknown.
     """
 
@@ -42,13 +40,16 @@ class Line:
     depth: int = 0
     what: str = ""
     sources: str = ""
+    input: str = ""
     output: str = ""
+    trained: str = ""
     count: str = ""
 
     @property
     def cells(self) -> tuple[str, ...]:
         """The line's texts, one a column."""
-        return ("  " * self.depth + self.name, self.what, self.sources, self.output, self.count)
+        name = "  " * self.depth + self.name
+        return (name, self.what, self.sources, self.input, self.output, self.trained, self.count)
 
 
 @dataclass(frozen=True)
@@ -67,34 +68,39 @@ class Summary:
         return tuple(block for block in (self.inputs, self.parts, self.outputs, self.totals) if block)
 
 
-def table(net: Net, width: int | None = None) -> str:
+def table(net: Net, width: int | None = None, *, rates: Mapping[str, float] | None = None) -> str:
     """A net's table, at most so many characters wide.
 
     Args:
         net: any net.
-        width: characters, at least 60; the terminal's where it is left out, 80 where there is none.
+        width: characters, at least 60; the terminal's where it is left out, 80 where there is none. Where it
+            is not enough, what the layers take is left out first; then the longest texts are cut.
+        rates: as ``rt.train`` takes them; what has 0 is told to be frozen.
     Example:
         >>> import retia as rt
         >>> print(table(rt.Chain(rt.Linear(30), rt.Tanh(), rt.Linear(3), input=2), 60))
-        name    layer       output  parameters
-        --------------------------------------
-        input               (2)
-        --------------------------------------
-        0       Linear(30)  (30)            90
-        1       Tanh()      (30)
-        2       Linear(3)   (3)             93
-        --------------------------------------
-        output              (3)
-        --------------------------------------
-        total                              183
+        name    layer       input  output  parameters
+        ---------------------------------------------
+        input                      (2)
+        ---------------------------------------------
+        0       Linear(30)  (2)    (30)            90
+        1       Tanh()      (30)   (30)
+        2       Linear(3)   (30)   (3)             93
+        ---------------------------------------------
+        output                     (3)
+        ---------------------------------------------
+        total                                     183
         Its arrays are not made yet; net.init(seed=0) makes them.
     """
-    summed = summary(net)
+    summed = summary(net, rates=rates)
     room = max(shutil.get_terminal_size((80, 24)).columns if width is None else width, NARROWEST)
     lines = [line.cells for block in summed.blocks for line in block]
-    last = len(HEADINGS) - 1
-    shown = [i for i in range(len(HEADINGS)) if i == last or any(cells[i] for cells in lines)]
-    widths = _fit([max(len(cells[i]) for cells in [HEADINGS, *lines]) for i in shown], room)
+    shown = [i for i in range(len(HEADINGS)) if i == len(HEADINGS) - 1 or any(cells[i] for cells in lines)]
+    widths = [max(len(cells[i]) for cells in [HEADINGS, *lines]) for i in shown]
+    if INPUT in shown and sum(widths) + 2 * len(widths) - 2 > room:
+        del widths[shown.index(INPUT)]
+        shown.remove(INPUT)
+    widths = _fit(widths, room)
     texts = [_join([HEADINGS[i] for i in shown], widths)]
     for block in summed.blocks:
         texts.append("-" * (sum(widths) + 2 * len(widths) - 2))
@@ -116,7 +122,7 @@ def not_yet(what: str, where: str) -> NoReturn:
     raise NotYetError(f"{what} comes with {where}, which is not there yet.", path=what)
 
 
-def summary(net: Net) -> Summary:
+def summary(net: Net, *, rates: Mapping[str, float] | None = None) -> Summary:
     """What the table of a net says, line by line.
 
     Example:
@@ -124,102 +130,66 @@ def summary(net: Net) -> Summary:
         >>> [line.output for line in summary(rt.Chain(rt.Linear(30), rt.Linear(3), input=2)).parts]
         ['(30)', '(3)']
     """
+    seen = view(net, rates=rates)
     return Summary(
-        inputs=tuple(_port(port) for port in net.inputs.values()),
-        parts=tuple(_parts(net)),
-        outputs=tuple(_port(port) for port in net.outputs.values()),
-        totals=tuple(_totals(net)),
-        note=_note(net),
+        inputs=tuple(_port(port) for port in seen.inputs),
+        parts=tuple(_parts(seen)),
+        outputs=tuple(_port(port) for port in seen.outputs),
+        totals=tuple(_totals(seen)),
+        note=seen.note,
     )
 
 
-def _port(port: Port) -> Line:
+def _port(port: PortFacts) -> Line:
     plain = "whole numbers" if port.kind == "int" else ""
-    return Line(port.name, what=repr(port.codec) if port.codec else plain, output=show_shape(port.shape))
+    return Line(port.name, what=port.codec or plain, output=show_sizes(port.shape))
 
 
-def _parts(net: Net) -> Iterator[Line]:
-    keys = {node.path: node.key for node in net.wiring.nodes}
-    for path in net.wiring.starts:
-        if not path and net.children:
+def _parts(seen: View) -> Iterator[Line]:
+    for path, part in seen.parts.items():
+        if not path and part.kind == "group":
             continue
-        part = net.part(path) if path else net
-        outer, _, name = path.rpartition(".")
+        around = seen.parts[path.rpartition(".")[0]]
         yield Line(
-            name=name or "*",
+            name=part.name or "*",
             depth=path.count("."),
-            what=_expression(part),
-            sources=_sources(net.part(outer) if outer else net, name),
-            output=_given(net, path),
-            count=_count(net, path, keys[path]) if path in keys else "",
+            what=f"Shared({part.shared!r}, {part.expression})" if part.shared else part.expression,
+            sources=_sources(part) if around.type == "Graph" else "",
+            input=_shapes(part.inputs),
+            output=_shapes(part.outputs),
+            trained="frozen" if part.frozen and part.arrays else "",
+            count=_count(part),
         )
 
 
-def _expression(part: Net) -> str:
-    if isinstance(part, Shared):
-        return f"Shared({part.name!r}, {_expression(part.net)})"
-    return type(part).__name__ if part.children else repr(part)
+def _sources(part: Part) -> str:
+    return ", ".join(name or port for name, port in part.sources.values())
 
 
-def _sources(outer: Net, name: str) -> str:
-    if isinstance(outer, Shared):
-        return _sources(outer.net, name)
-    if not isinstance(outer, Graph) or not name:
-        return ""
-    return ", ".join(node or port for node, port in outer.links[name].values())
-
-
-def _given(net: Net, path: str) -> str:
-    shapes = {port: show_shape(net.solution.shape(value)) for port, value in net.wiring.ends[path].items()}
-    if len(shapes) == 1:
-        return next(iter(shapes.values()))
+def _shapes(ports: Mapping[str, Sizes]) -> str:
+    shapes = {port: show_sizes(shape) for port, shape in ports.items()}
+    if len(shapes) == 1 or all(port.isdigit() for port in shapes):
+        return ", ".join(shapes.values())
     return ", ".join(f"{port} {shape}" for port, shape in shapes.items())
 
 
-def _count(net: Net, path: str, key: str) -> str:
-    layer = next(node.layer for node in net.wiring.nodes if node.path == path)
-    if not layer.owns():
+def _count(part: Part) -> str:
+    if not part.arrays:
         return ""
-    if key != path:
+    if part.first != part.path:
         return "shared"
-    learned = [name for name, array in layer.owns().items() if array.learned]
-    return _number([net.solution.array_shape(key, name) for name in learned]) if learned else ""
+    return number(part.count) if any(held.learned for held in part.arrays) else ""
 
 
-def _totals(net: Net) -> Iterator[Line]:
-    shapes, learned = net.array_shapes(), set(net.learned())
-    yield Line("total", count=_number([shapes[path] for path in shapes if path in learned]))
-    others = [shapes[path] for path in shapes if path not in learned]
-    if others:
-        yield Line("other", what="numbers that gradients do not move", count=_number(others))
+def _totals(seen: View) -> Iterator[Line]:
+    yield Line("total", count=number(seen.count))
+    if any(not held.learned for part in seen.layers for held in part.arrays):
+        yield Line("other", what="numbers that gradients do not move", count=number(seen.others))
 
 
-def _number(shapes: list[Shape | None]) -> str:
-    total = 0
-    for shape in shapes:
-        sizes = [size for size in shape or () if isinstance(size, int)]
-        if shape is None or len(sizes) < len(shape):
-            return "?"
-        total += math.prod(sizes)
-    return f"{total:,}"
-
-
-def _note(net: Net) -> str:
-    wanted, made = net.array_shapes(), net.arrays
-    if not wanted:
-        return "It has no arrays."
-    if not len(made):
-        return "Its arrays are not made yet; net.init(seed=0) makes them."
-    if len(made) < len(wanted):
-        return f"{len(made)} of its {len(wanted)} arrays are made; net.init(seed=0) makes the rest."
-    size = sum(tensor.numel() * tensor.element_size() for tensor in made.values())
-    kinds = sorted({f"{str(t.dtype).removeprefix('torch.')} on {t.device}" for t in made.values()})
-    return f"Its arrays take {_bytes(size)}: {', '.join(kinds)}."
-
-
-def _bytes(size: int) -> str:
-    power = min(max(len(str(size)) - 1, 0) // 3, 3)
-    return f"{size / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB')[power]}"
+def number(count: int | None) -> str:
+    """A count with commas; ``"?"`` for an unknown one."""
+    return "?" if count is None else f"{count:,}"
 
 
 def _fit(widths: list[int], total: int) -> list[int]:

@@ -1,0 +1,446 @@
+"""What a diagram of layers is made of, and where: boxes, frames around groups, lines between them.
+
+It reads the view model, and gives marks with places; ``svg`` turns these into text. A group is laid out by
+itself, and stands in the one around it as a box whose ports are where its lines go in and out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from retia.view.folding import Entry, entries
+from retia.view.layering import Item, Line, Point, arrange
+from retia.view.lettering import cut, text_width
+from retia.view.model import End, Part, PortFacts, View, show_sizes
+from retia.view.wrapping import TALLEST, wrapped
+
+TITLE, SMALL = 12.0, 10.0
+"""Sizes of the letters, in pixels."""
+
+WIDEST = 230.0
+"""Of a box's text."""
+
+PAD, HEAD, FOOT = 14.0, 26.0, 12.0
+"""Of a frame: to the sides, above (the title stands there) and below."""
+
+INNER = 1800.0
+"""Height above which a group within the net is put into columns; the net itself is much earlier."""
+
+MOST = 300
+"""Boxes of one group; of more, those in the middle become one."""
+
+FEW = 50
+"""Boxes that a diagram has at most where its depth is left open."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A layer, a port, or a group that is not opened, as a rectangle with one or two lines of text."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    part: str
+    family: str
+    name: str
+    label: str
+    under: str
+    whole: str
+    shared: bool = False
+    round: bool = False
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A group that is opened, as a rectangle with a title; ``times`` is how often it stands there."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    part: str
+    title: str
+    title_x: float
+    times: int
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A line; with an arrow where it ends at a box. ``around`` is the group that it runs in."""
+
+    points: tuple[Point, ...]
+    arrow: bool
+    around: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """The shape of what a line carries, beside its beginning."""
+
+    x: float
+    y: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that is drawn, with places on one sheet."""
+
+    width: float
+    height: float
+    boxes: tuple[Box, ...]
+    frames: tuple[Frame, ...]
+    edges: tuple[Edge, ...]
+    labels: tuple[Label, ...]
+
+
+@dataclass
+class _Placed:
+    """A box or a group with all that is in it, placed around its own corner."""
+
+    width: float
+    height: float
+    ins: dict[str, float] = field(default_factory=dict)
+    outs: dict[str, float] = field(default_factory=dict)
+    boxes: list[Box] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
+    opened: bool = False
+    reach: float = 0.0
+
+    def take(self, other: _Placed, x: float, y: float) -> None:
+        """Put another one's marks here, moved."""
+        self.boxes += [replace(box, x=box.x + x, y=box.y + y) for box in other.boxes]
+        self.frames += [replace(f, x=f.x + x, y=f.y + y, title_x=f.title_x + x) for f in other.frames]
+        self.edges += [replace(e, points=tuple((a + x, b + y) for a, b in e.points)) for e in other.edges]
+        self.labels += [replace(label, x=label.x + x, y=label.y + y) for label in other.labels]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Entries that are laid out together, what feeds each part of them, and the ports around."""
+
+    path: str
+    entries: tuple[Entry, ...]
+    sources: Mapping[str, Mapping[str, End]]
+    ends: Mapping[str, End]
+    ins: tuple[str, ...]
+    ports: Mapping[str, PortFacts] = field(default_factory=dict)
+    results: Mapping[str, PortFacts] = field(default_factory=dict)
+
+
+def scene(view: View, *, depth: int | None = None, unfold: bool = False, most: int = MOST) -> Scene:
+    """The diagram of a net.
+
+    Args:
+        view: of the net.
+        depth: levels of groups that are opened; None for as many as 50 boxes allow.
+        unfold: draw equal blocks in a row each.
+        most: boxes of one group; of more, those in the middle become one that tells their number.
+    Example:
+        >>> import retia as rt
+        >>> from retia.view.model import view
+        >>> made = scene(view(rt.Chain(rt.Linear(30), rt.Tanh(), input=2)))
+        >>> [(box.label, box.under) for box in made.boxes]
+        [('Linear(30)', '90'), ('Tanh', ''), ('input', ''), ('output', '')]
+    """
+    maker = _Maker(view, not unfold, most)
+    whole = maker.whole(maker.deepest() if depth is None else depth)
+    return Scene(
+        whole.width, whole.height, tuple(whole.boxes), tuple(whole.frames), tuple(whole.edges),
+        tuple(whole.labels),
+    )  # fmt: skip
+
+
+class _Maker:
+    """Lays out the groups of one net."""
+
+    def __init__(self, view: View, fold: bool, most: int) -> None:
+        self.view = view
+        self.fold = fold
+        self.most = most
+        self.known: dict[str, tuple[Entry, ...]] = {}
+
+    def deepest(self) -> int:
+        """As many levels as a few boxes allow, at least one."""
+        depth, fits = 1, [""]
+        while True:
+            fits = [path for group in fits for path in self._groups(group)]
+            if not fits or self._count("", depth + 1) > FEW:
+                return depth
+            depth += 1
+
+    def whole(self, depth: int) -> _Placed:
+        """The net with its ports."""
+        root = self.view.parts[""]
+        inputs = {port.name: port for port in self.view.inputs}
+        outputs = {port.name: port for port in self.view.outputs}
+        if root.kind == "group" and depth > 0 and not root.carried:
+            made = replace(self._open(""), ports=inputs, results=outputs)
+        else:
+            made = _Group(
+                "", (Entry(("",), 1, ("",)),), {"": {name: ("", name) for name in root.inputs}},
+                {name: ("", name) for name in root.outputs}, tuple(inputs), inputs, outputs,
+            )  # fmt: skip
+        return self._interior(made, depth - 1)
+
+    # What is in a group ---------------------------------------------------------------------------
+
+    def _entries(self, path: str) -> tuple[Entry, ...]:
+        if path not in self.known:
+            self.known[path] = entries(self.view, path, fold=self.fold, most=self.most)
+        return self.known[path]
+
+    def _groups(self, path: str) -> Iterator[str]:
+        for entry in self._entries(path) if self.view.parts[path].kind == "group" else ():
+            yield from (p for p in entry.paths if self.view.parts[p].kind == "group" and not entry.hidden)
+
+    def _count(self, path: str, depth: int) -> int:
+        """Boxes of a group that is opened so deep."""
+        if self.view.parts[path].kind == "layer" or depth == 0:
+            return 1
+        total = 0
+        for entry in self._entries(path):
+            total += 1 if entry.hidden else sum(self._count(p, depth - 1) for p in entry.paths)
+            if total > FEW:
+                break
+        return total
+
+    def _open(self, path: str) -> _Group:
+        """A group with its entries; of one that holds only another group, that one's."""
+        part = self.view.parts[path]
+        only = self.view.parts[part.children[0]] if len(part.children) == 1 else None
+        if only is not None and only.kind == "group" and not only.shared and path:
+            inner = self._open(only.path)
+            names = {port: end[1] for port, end in only.sources.items()}
+            sources: dict[str, Mapping[str, End]] = {}
+            for at, feeds in inner.sources.items():
+                sources[at] = {
+                    p: end if end[0] else ("", names.get(end[1], end[1])) for p, end in feeds.items()
+                }
+            ends = {port: inner.ends[end[1]] for port, end in part.ends.items()}
+            ins = (*part.inputs, *only.carried, *part.carried)
+            return replace(inner, path=path, sources=sources, ends=ends, ins=ins)
+        found = self._entries(path)
+        sources = {child: self.view.parts[child].sources for child in part.children}
+        return _Group(path, found, sources, part.ends, (*part.inputs, *part.carried))
+
+    def _copy(self, entry: Entry) -> _Group:
+        """One of the copies of a block, as a group of its own."""
+        first, last = self.view.parts[entry.paths[0]], self.view.parts[entry.paths[-1]]
+        sources = {path: self.view.parts[path].sources for path in entry.paths[1:]}
+        sources[first.path] = {port: ("", port) for port in first.inputs}
+        found = tuple(Entry((path,), 1, (path,)) for path in entry.paths)
+        ends = {port: (last.name, port) for port in last.outputs}
+        return _Group(first.path.rpartition(".")[0], found, sources, ends, tuple(first.inputs))
+
+    # Places ---------------------------------------------------------------------------------------
+
+    def _entry(self, entry: Entry, depth: int) -> _Placed:
+        part = self.view.parts[entry.paths[0]]
+        if entry.hidden:
+            return self._hidden(entry)
+        if len(entry.paths) > 1:
+            return self._framed(self._interior(self._copy(entry), depth), part, entry)
+        if part.kind == "group" and depth > 0:
+            return self._framed(self._interior(self._open(part.path), depth - 1), part, entry)
+        if entry.times > 1:
+            alone = _Group(
+                part.path.rpartition(".")[0], (Entry(entry.paths, 1, entry.paths),),
+                {part.path: {port: ("", port) for port in part.inputs}},
+                {port: (part.name, port) for port in part.outputs}, tuple(part.inputs),
+            )  # fmt: skip
+            return self._framed(self._interior(alone, depth), part, entry)
+        return self._layer(part)
+
+    def _layer(self, part: Part) -> _Placed:
+        label = part.label.removesuffix("()")
+        said = []
+        if part.kind == "group":
+            inside = [p for p in self.view.layers if p.path.startswith(f"{part.path}." if part.path else "")]
+            said.append(f"{len(inside):,} layer{'s' * (len(inside) != 1)}")
+        if part.count != 0:
+            said.append("? parameters" if part.count is None else f"{part.count:,}")
+        said += [f"shared: {part.shared}"] if part.shared else []
+        said += ["frozen"] if part.frozen and part.count != 0 else []
+        whole = f"{part.path or part.type}: {part.expression}"
+        box = _box(part.path, part.family, part.name, label, " · ".join(said), whole)
+        box = replace(box, shared=bool(part.shared), round=part.family == "combine")
+        placed = _Placed(box.width, box.height, boxes=[box])
+        ports = list(part.outputs)
+        placed.outs = {
+            port: box.width * (n + 1) / (len(ports) + 1) for n, port in enumerate(ports) if len(ports) > 1
+        }
+        return placed
+
+    def _hidden(self, entry: Entry) -> _Placed:
+        def is_within(path: str) -> bool:
+            return any(path == each or path.startswith(f"{each}.") for each in around)
+
+        around = set(entry.covered)
+        inside = [p for p in self.view.layers if p.path in around or is_within(p.path)]
+        count = sum(part.count or 0 for part in inside)
+        first, last = entry.covered[0], entry.covered[-1]
+        box = _box(first, "group", "", f"+{len(inside):,} more layers", f"{first} to {last} · {count:,}", "")
+        return _Placed(box.width, box.height, boxes=[box])
+
+    def _port(self, port: PortFacts, side: str) -> _Placed:
+        what = port.codec.partition("(")[0] or ("whole numbers" if port.kind == "int" else "")
+        name = port.name if port.name == side else f"{side} {port.name}"
+        box = _box(
+            f"{side} {port.name}", "port", "", name, what, f"{name}: {port.codec or show_sizes(port.shape)}"
+        )
+        return _Placed(box.width, box.height, boxes=[replace(box, round=True)])
+
+    def _framed(self, inner: _Placed, part: Part, entry: Entry) -> _Placed:
+        """A group's inside in its frame, whose title stands where no line goes in."""
+        title = _title(self.view, part, entry)
+        wide = text_width(title, SMALL, bold=True) + 8
+        ins = {port: x + PAD for port, x in inner.ins.items()}
+        width = max(inner.width + 2 * PAD, wide + 2 * 8)
+        title_x = 8.0
+        if ins and min(ins.values()) < wide + 10:
+            title_x = max(ins.values()) + 8
+            width = max(width, title_x + wide + 8)
+        height = inner.height + HEAD + FOOT
+        made = _Placed(width, height, ins, {port: x + PAD for port, x in inner.outs.items()}, opened=True)
+        around = ", ".join(entry.paths)
+        made.frames.append(Frame(0, 0, width, height, around, title, title_x, entry.times, bool(part.shared)))
+        made.take(inner, PAD, HEAD)
+        if entry.times > 1:  # room for the copies behind
+            made.width += 8
+            made.height += 8
+        return made
+
+    def _interior(self, group: _Group, depth: int) -> _Placed:
+        """Entries and ports in layers."""
+        placed = [self._entry(entry, depth) for entry in group.entries]
+        at = {path: n for n, entry in enumerate(group.entries) for path in entry.covered}
+        names = {self.view.parts[path].name: path for path in at}
+        ins, outs = self._ports(group, placed)
+        lines: dict[Line, str] = {}
+        for path, feeds in group.sources.items():
+            if path not in at or path not in self._heads(group.entries[at[path]]):
+                continue
+            for port, end in feeds.items():
+                self._join(lines, group, placed, at, names, ins, end, (at[path], port))
+        for port, end in group.ends.items():
+            if port in outs:
+                self._join(lines, group, placed, at, names, ins, end, (outs[port], ""))
+        return self._drawn(group, placed, lines, ins, outs)
+
+    def _ports(self, group: _Group, placed: list[_Placed]) -> tuple[dict[str, int], dict[str, int]]:
+        """The numbers of the ports' boxes, which are put behind the others."""
+        used = {end[1] for feeds in group.sources.values() for end in feeds.values() if end[0] == ""}
+        used |= {end[1] for end in group.ends.values() if end[0] == ""}
+        ins, outs = {}, {}
+        for name in group.ins:
+            if name in used or name in group.ports:
+                ins[name] = len(placed)
+                placed.append(self._port(group.ports[name], "input") if group.ports else _Placed(0, 0))
+        for name in group.ends:
+            outs[name] = len(placed)
+            placed.append(self._port(group.results[name], "output") if group.results else _Placed(0, 0))
+        return ins, outs
+
+    def _heads(self, entry: Entry) -> tuple[str, ...]:
+        """The parts of an entry that lines from outside go to."""
+        return entry.covered if entry.hidden else entry.paths[:1]
+
+    def _join(
+        self, lines: dict[Line, str], group: _Group, placed: list[_Placed], at: Mapping[str, int],
+        names: Mapping[str, str], ins: Mapping[str, int], end: End, target: tuple[int, str],
+    ) -> None:  # fmt: skip
+        """Add a line, with the shape of what it carries."""
+        name, port = end
+        if name == "" and not (group.path == "" and "" in at and target[0] >= len(group.entries)):
+            if port in ins:
+                lines.setdefault(Line(ins[port], "", *target), show_sizes(self._given(group, port)))
+            return
+        path = names[name]
+        if at[path] != target[0]:
+            shape = self.view.parts[path].outputs.get(port)
+            lines.setdefault(Line(at[path], port, *target), show_sizes(shape))
+
+    def _given(self, group: _Group, port: str) -> tuple[int | str | None, ...] | None:
+        return group.ports[port].shape if port in group.ports else None
+
+    def _drawn(
+        self, group: _Group, placed: list[_Placed], lines: Mapping[Line, str], ins: Mapping[str, int],
+        outs: Mapping[str, int],
+    ) -> _Placed:  # fmt: skip
+        number = len(group.entries)
+        told = {
+            line: text for line, text in lines.items()
+            if not placed[line.source].opened and (line.source < number or group.ports)
+        }  # fmt: skip
+        for line, text in told.items():
+            start = placed[line.source]
+            beyond = start.outs.get(line.source_port, start.width / 2) - start.width / 2
+            start.reach = max(start.reach, beyond + 7 + text_width(text, SMALL))
+        ends = {**dict.fromkeys(ins.values(), -1), **dict.fromkeys(outs.values(), 1)}
+        items = [
+            Item(p.width, p.height, p.reach, p.ins, p.outs, ends.get(n, 0)) for n, p in enumerate(placed)
+        ]
+        flat = list(lines)
+        laid = wrapped(items, flat, arrange(items, flat), TALLEST if group.ports else INNER)
+        made = _Placed(laid.width, laid.height)
+        for n, each in enumerate(placed):
+            made.take(each, laid.left[n], laid.top[n])
+        made.ins = {name: laid.left[n] for name, n in ins.items() if not group.ports}
+        made.outs = {name: laid.left[n] for name, n in outs.items() if not group.results}
+        made.labels += self._labels(told, dict(zip(flat, laid.routes, strict=True)))
+        for line, route in zip(flat, laid.routes, strict=True):
+            points = list(route)
+            if line.source in ins.values() and not group.ports:
+                points.insert(0, (points[0][0], -HEAD))
+            is_out = line.target in outs.values() and not group.results
+            if is_out:
+                points.append((points[-1][0], laid.height + FOOT))
+            made.edges.append(Edge(tuple(points), not is_out and not placed[line.target].opened, group.path))
+        return made
+
+    def _labels(self, told: Mapping[Line, str], routes: Mapping[Line, list[Point]]) -> Iterator[Label]:
+        """The shape of every value once, on the side to which fewer of its lines turn."""
+        turns: dict[tuple[int, str], list[float]] = {}
+        for line in told:
+            turn = next(
+                (x - routes[line][0][0] for x, _ in routes[line] if abs(x - routes[line][0][0]) > 1), 0.0
+            )
+            turns.setdefault((line.source, line.source_port), []).append(turn)
+        for line, shape in told.items():
+            found = turns.pop((line.source, line.source_port), None)
+            if found is not None:
+                x, y = routes[line][0]
+                is_left = sum(turn > 1 for turn in found) > sum(turn < -1 for turn in found)
+                yield Label(x - 5 - text_width(shape, SMALL) if is_left else x + 5, y + 11, shape)
+
+
+def _box(part: str, family: str, name: str, label: str, under: str, whole: str) -> Box:
+    name = "" if name.lower() == label.partition("(")[0].lower() else cut(name, SMALL, WIDEST / 2)
+    before = text_width(name, SMALL) + 6 if name else 0.0
+    label = cut(label, TITLE, WIDEST - before, bold=True)
+    under = cut(under, SMALL, WIDEST)
+    width = max(before + text_width(label, TITLE, bold=True), text_width(under, SMALL), 34.0) + 20
+    return Box(0, 0, round(width, 1), 38.0 if under else 24.0, part, family, name, label, under, whole)
+
+
+def _title(view: View, part: Part, entry: Entry) -> str:
+    """The name, the class, the parameters of one copy, and how many there are."""
+    copies = [view.parts[path] for path in entry.paths]
+    counts = [copy.count for copy in copies]
+    count = "?" if None in counts else f"{sum(c or 0 for c in counts):,}"
+    if entry.times > 1:
+        first, last = view.parts[entry.covered[0]], view.parts[entry.covered[-1]]
+        what = part.label.removesuffix("()") if len(copies) == 1 else f"{len(copies)} layers"
+        return f"×{entry.times}  {first.name} to {last.name}  {cut(what, SMALL, WIDEST)} · {count} each"
+    said = [f"{part.name}  {part.type}".strip(), *([f"shared: {part.shared}"] if part.shared else [])]
+    return cut(
+        " · ".join([*said, *([count] if count != "0" else []), *(["frozen"] if part.frozen else [])]),
+        SMALL,
+        300,
+    )
