@@ -154,7 +154,13 @@ class Net(NetVerbs, SurgeryVerbs, ABC):
             key, name = ".".join(parts[:cut]), ".".join(parts[cut:])
             if name in self.solution.arrays.get(key, {}):
                 return key, name
-        return None
+        homes = (
+            node.home(name)
+            for node in self.wiring.nodes
+            for name in node.layer.owns()
+            if join(node.path, name) == path
+        )
+        return next(homes, None)
 
     # Parts ----------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 from retia.errors import ShapeError
@@ -23,12 +24,15 @@ MOST_RUNS = 500_000
 
 @dataclass(frozen=True)
 class Fact:
-    """Why something holds: a sentence, the terms it was drawn from, and the place it speaks of."""
+    """Why something holds: a sentence, the terms it was drawn from, and the place it speaks of.
+
+    ``drawn`` finds the terms when somebody asks, where that costs.
+    """
 
     text: str
-    parents: tuple[Unknown | Rest, ...] = ()
     quiet: bool = False
     site: object = None
+    drawn: Callable[[], Sequence[Unknown | Rest]] = tuple
 
 
 @dataclass(eq=False)
@@ -111,11 +115,9 @@ class Solver:
         known: Known = {
             name: value(term) if isinstance(term, Unknown) else shape((term,)) for name, term in terms.items()
         }
-        parents = tuple(term for name, term in terms.items() if known[name] is not None and known[name] != ())
         for name, found in hook(known).items():
             term = terms[name]
-            drawn_from = tuple(parent for parent in parents if parent is not term)
-            fact = Fact(text, drawn_from, site=site)
+            fact = Fact(text, site=site, drawn=partial(_needed, hook, known, terms, name))
             if isinstance(found, tuple):
                 self.unify((term,), _filled(term, name, found, fact), fact)
             elif found is not None:
@@ -173,6 +175,28 @@ class Solver:
         self._changes += 1
         term.bound = to  # type: ignore[union-attr]
         term.fact = fact  # type: ignore[union-attr]
+
+
+def _needed(
+    hook: Hook, known: Known, terms: Mapping[str, Unknown | Rest], name: str
+) -> Sequence[Unknown | Rest]:
+    """The terms that arithmetic needed to find one: without any of the others it finds the same."""
+    found = hook(known)[name]
+    left = {**known, name: None}
+    if hook(left).get(name) != found:  # it was known in part
+        left[name] = known[name]
+    for other in known:
+        tried = {**left, other: None}
+        if other != name and known[other] is not None and _finds(hook, tried, name, found):
+            left = tried
+    return [terms[each] for each in terms if each != name and left[each] is not None and left[each] != ()]
+
+
+def _finds(hook: Hook, known: Known, name: str, found: Size | Shape | None) -> bool:
+    try:
+        return hook(known).get(name) == found
+    except ShapeError:
+        return False
 
 
 class _Clash(Exception):
@@ -269,7 +293,7 @@ def reasons(item: Item) -> Iterator[str]:
             if not term.fact.quiet and term.fact.text not in told:
                 told.add(term.fact.text)
                 yield term.fact.text
-            queue += term.fact.parents
+            queue += term.fact.drawn()
         queue += term.bound if isinstance(term.bound, tuple) else [term.bound]
 
 
