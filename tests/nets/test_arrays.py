@@ -168,3 +168,32 @@ def test_each_array_can_say_how_it_starts():
 def test_what_is_no_start_is_refused(build, message):
     with pytest.raises(rt.ArgumentError, match=message):
         build()
+
+
+def test_with_arrays_tells_everything_that_does_not_fit_at_once():
+    made = NET.init()
+    given = {
+        "0.weight": torch.ones(3),
+        "0.bias": "one",
+        "haed.bias": torch.ones(3),
+        "head.bias": torch.ones(3) * 1j,
+    }
+    with pytest.raises(rt.ArraysError) as caught:
+        made.with_arrays(given)
+    assert str(caught.value) == (
+        "with_arrays: 0.weight has shape (3,), expected (4, 2)\n"
+        "  from  0.bias is no array of numbers; got str.\n"
+        "  from  there is no array 'haed.bias'. Did you mean 'head.bias'?\n"
+        "  from  head.bias: arrays are dense and real; got torch.strided, torch.complex64."
+    )
+
+
+def test_an_array_of_numpys_that_is_changed_later_does_not_change_the_net():
+    given = np.ones(3, np.float32)
+    given.flags.writeable = False
+    net = NET.init().with_arrays({"head.bias": given})
+    given.flags.writeable = True
+    before = net.hash
+    given[:] = 7
+    assert net.arrays["head.bias"].tolist() == [1, 1, 1]
+    assert net.hash == before

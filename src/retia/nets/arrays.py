@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from copy import copy
 
 from retia._torch import torch
 from retia.errors import ArraysError, UnknownNameError, did_you_mean
@@ -67,7 +68,11 @@ class Arrays(Mapping[str, "torch.Tensor"]):
 def own(tensor: object, path: str) -> torch.Tensor:
     """A tensor as a net keeps it: apart from any graph of derivatives, with a version to watch."""
     if not isinstance(tensor, torch.Tensor):
-        tensor = torch.as_tensor(tensor)
+        try:
+            tensor = torch.as_tensor(copy(tensor))  # an array of NumPy's may be changed behind the net's back
+        except (TypeError, ValueError, RuntimeError):
+            kind = type(tensor).__name__
+            raise ArraysError(f"{path} is no array of numbers; got {kind}.", path=path, got=tensor) from None
     tensor = tensor.detach()
     if tensor.is_inference():
         with torch.inference_mode(False):

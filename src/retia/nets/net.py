@@ -298,7 +298,11 @@ class Net(NetVerbs, SurgeryVerbs, ABC):
             if path not in shapes:
                 faults.append(f"there is no array {path!r}.{did_you_mean(path, shapes)}")
                 continue
-            new[path] = own(array, path)
+            try:
+                new[path] = own(array, path)
+            except ArraysError as error:
+                faults.append(error.message)
+                continue
             if not _fits(shapes[path], tuple(new[path].shape)):
                 faults.append(f"{path} has shape {tuple(new[path].shape)}, expected {show(shapes[path])}")
         if faults:
