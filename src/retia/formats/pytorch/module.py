@@ -99,9 +99,8 @@ def _classes() -> tuple[Any, Any]:
             if self.training:
                 run.keys = _keys(net, next(iter(given.values()), None))
             found = walk(net, given, self._arrays(), run)
-            with torch.no_grad():
-                for path, value in run.updates.items():
-                    _array(self, path).copy_(value)
+            for path, value in run.updates.items():
+                _array(self, path).copy_(value)
             return found["output"] if [*found] == ["output"] else found
 
         def as_net(self) -> Net:

@@ -122,7 +122,7 @@ def _several(x: Tensor, axis: int) -> Tensor:
     while x.shape[axis] < 3:
         last = x.narrow(axis, 0, 1)
         x = torch.cat([x, last.flatten().flip(0).reshape(last.shape), last.roll(1, -1)], axis)
-    return x.detach()
+    return x.detach().clone()
 
 
 @contextmanager
@@ -222,7 +222,7 @@ def _followed(
     for node in graph.nodes:
         if node.op == "call_function" and node in alive:
             trace.read(node)
-    outputs = _outputs(module, trace, graph, args, kwargs)
+    outputs = _outputs(trace, program, _leaves(_run(module, args, kwargs)))
     return trace, inputs, outputs, shapes
 
 
@@ -238,13 +238,14 @@ def _alive(graph: fx.Graph) -> set[fx.Node]:
     return found
 
 
-def _outputs(module: nn.Module, trace: Trace, graph: fx.Graph, args: Any, kwargs: Any) -> dict[str, Flow]:
-    end = next(node for node in graph.nodes if node.op == "output")
-    with torch.no_grad():
-        names = [*_leaves(module(*args, **kwargs))]
+def _outputs(trace: Trace, program: Any, expected: Mapping[str, Tensor]) -> dict[str, Flow]:
+    ends = program.graph.output_node().args[0]
+    kinds = [spec.kind for spec in program.graph_signature.output_specs]
+    wanted = torch.export.graph_signature.OutputKind.USER_OUTPUT
+    nodes = [end for end, kind in zip(ends, kinds, strict=True) if kind == wanted]
+    values = [trace.values.get(node) for node in nodes if isinstance(node, torch.fx.Node)]
     found: dict[str, Flow] = {}
-    values = [trace.values.get(node) for node in end.args[0] if isinstance(node, torch.fx.Node)]
-    for name, value in zip(names, values, strict=True):
+    for name, value in zip(expected, values, strict=True):
         value = trace.flow(value) if isinstance(value, Fixed | Weight) else value
         if not isinstance(value, Flow) or value.place is None:
             raise StructureError(
@@ -256,6 +257,12 @@ def _outputs(module: nn.Module, trace: Trace, graph: fx.Graph, args: Any, kwargs
             )
         found[name] = value
     return found
+
+
+def _run(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What the module answers; the example is not its to change."""
+    with torch.no_grad():
+        return module(*(x.clone() for x in args), **{name: x.clone() for name, x in kwargs.items()})
 
 
 def _leaves(result: Any) -> dict[str, Tensor]:
@@ -291,11 +298,11 @@ def _compare(
     given = {name: x.movedim(axis, 0) for name, x in zip(inputs, values, strict=True)}
     used = {name: given[name] for name in net.wiring.inputs}
     found = walk(net, used, net.arrays)
-    expected = _leaves(module(*args, **kwargs))
+    expected = _leaves(_run(module, args, kwargs))
     count = values[0].shape[axis]
     order = torch.arange(count - 1, 0, -1)  # one example less, the others in another order
     turned = [x.index_select(axis, order) for x in values]
-    again = _leaves(module(*turned[: len(args)], **dict(zip(kwargs, turned, strict=False))))
+    again = _leaves(_run(module, tuple(turned[: len(args)]), dict(zip(kwargs, turned, strict=False))))
     for name, flow in outputs.items():
         assert flow.place is not None
         whole = expected[name].movedim(flow.place[0], 0)
