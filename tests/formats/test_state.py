@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 
 import retia as rt
+from retia.zoo.efficientnet import efficientnet_lite0, published_names
 
 NET = rt.Chain(
     stem=rt.Chain(conv=rt.Conv2d(4, 3), norm=rt.BatchNorm()),
@@ -206,6 +207,21 @@ def test_names_go_by_a_dict_or_a_function():
     assert NET.with_state_dict(state, rename=lambda name: name.replace("fc", "head")) == FULL
     without = NET.with_state_dict(state, rename={"fc": None}, only="stem")
     assert "head.weight" not in without.arrays
+
+
+def test_published_names_of_a_known_net_are_read_in_one_call():
+    net = efficientnet_lite0(labels=["cat", "dog"])
+    made = net.init(seed=1)
+    published = published_names()
+    state = {published[path]: tensor for path, tensor in made.arrays.items()}
+    assert net.with_state_dict(state, rename={name: path for path, name in published.items()}) == made
+    wide = efficientnet_lite0(labels=range(5)).init(seed=2)
+    error = refused(rt.ArraysError, lambda: wide.with_state_dict(made.state_dict()))
+    assert error.message == "with_state_dict: these arrays do not fit the net: 2 of another shape."
+    assert (
+        error.fix == "only=['blocks', 'head', 'stem'] loads what fits; net.init() makes what is missing then"
+    )
+    assert wide.with_state_dict(made.state_dict(), only=["blocks", "head", "stem"])[:-2] == made[:-2]
 
 
 def test_renaming_that_does_nothing_or_cannot_be_is_refused():
