@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
-from retia.errors import ArgumentError, ShapeError, did_you_mean
+from retia.errors import ArgumentError, Error, ShapeError, did_you_mean
 from retia.nets.layer import ZEROS, Array, Layer, layer
 from retia.nets.settings import choice, setting, whole
 from retia.shapes import Signature, signature
@@ -245,7 +245,9 @@ class Operation(Layer):
         arrays = [_meta(kind, tuple(sizes)) for kind, *sizes in self.constants]
         try:
             return {"*out": tuple(self._run(given, arrays, TRIED).shape[1:])}
-        except (RuntimeError, IndexError, ValueError, TypeError) as error:
+        except Error:
+            raise
+        except Exception as error:  # PyTorch's rules of sizes are written with errors of every kind
             told = str(error).strip().partition("\n")[0]
             raise ShapeError(f"{self.name} does not go with {_shown(shapes)}: {told}", got=shapes) from None
 

@@ -241,7 +241,7 @@ def indexed(trace: Trace, call: Call) -> Flow | None:
         return None
     rows, *others = (each.tensor for each in indices)
     rank = call.sizes.rank - (x.sizes.rank - len(indices))
-    numbers = torch.arange(trace.batch).reshape(-1, *(1,) * (rank - 1))
+    numbers = torch.arange(trace.batch, device=rows.device).reshape(-1, *(1,) * (rank - 1))
     if not torch.equal(rows, numbers) or any(each.dim() == rank and len(each) > 1 for each in others):
         return None
     inner = [each[0] if each.dim() == rank else each for each in others]

@@ -300,7 +300,9 @@ def _compare(
     found = walk(net, used, net.arrays)
     expected = _leaves(_run(module, args, kwargs))
     count = values[0].shape[axis]
-    order = torch.arange(count - 1, 0, -1)  # one example less, the others in another order
+    order = torch.arange(
+        count - 1, 0, -1, device=values[0].device
+    )  # one example less, the others in another order
     turned = [x.index_select(axis, order) for x in values]
     again = _leaves(_run(module, tuple(turned[: len(args)]), dict(zip(kwargs, turned, strict=False))))
     for name, flow in outputs.items():
@@ -326,7 +328,7 @@ def _near(found: Tensor, expected: Tensor) -> bool:
         return False
     a, b = found.double(), expected.double()
     same = (a == b) | (a.isnan() & b.isnan())
-    scale = b[b.isfinite()].abs().max() if bool(b.isfinite().any()) else torch.ones(())
+    scale = b[b.isfinite()].abs().max() if bool(b.isfinite().any()) else b.new_ones(())
     return bool((same | ((a - b).abs() <= NEAR * scale + NEAR)).all())
 
 

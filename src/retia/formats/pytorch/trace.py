@@ -140,7 +140,7 @@ class Trace:
         number = given[0][-1] if fill is None else fill
         if not isinstance(number, bool | int | float):
             raise StructureError("it fills a tensor with a number that it computes.")
-        return self._fixed(torch.full(dims, number, dtype=value.dtype), value)
+        return self._fixed(torch.full(dims, number, dtype=value.dtype, device=value.device), value)
 
     def _fixed(self, result: Any, value: Any) -> Any:
         if isinstance(result, tuple | list):

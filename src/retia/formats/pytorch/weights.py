@@ -84,7 +84,7 @@ def batch_norm(trace: Trace, call: Call) -> Flow | None:
         return None
     net = BatchNorm(eps=call["eps"], momentum=call["momentum"], affine=weights["weight"] is not None)
     tracked = trace.buffers.get(".".join((*path_of(call.node), "num_batches_tracked")))
-    tracked = torch.zeros((), dtype=torch.int64) if tracked is None else tracked
+    tracked = mean.tensor.new_zeros((), dtype=torch.int64) if tracked is None else tracked
     count = Fixed(tracked, Sizes((), None), None)
     known = {**weights, "running_mean": mean, "running_var": variance, "num_batches_tracked": count}
     return trace.absorb(call, net, [x], known, FIRST)
