@@ -243,7 +243,8 @@ def test_random_draws_take_the_number_of_trials():
 # What is shown ------------------------------------------------------------------------------------
 
 
-def test_the_table_has_a_line_a_trial():
+def test_the_table_has_a_line_a_trial(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     found = rt.sweep(net, numbers(), {"width": [2, 8], "optimizer": ["sgd", rt.Adam(0.1)]}, **HOW)
     lines = str(found).splitlines()
     assert lines[0].split()[:5] == ["trial", "width", "optimizer", "val_loss", "val_accuracy"]

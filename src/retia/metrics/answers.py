@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from retia._columns import cut
 from retia._figures import SECOND, Drawable, answer, axes, ink
 from retia._late import numpy as np
 from retia.sources import showing
@@ -118,11 +119,11 @@ class Answers(Drawable):
 
     def _words(self, number: int) -> str:
         """What is said of an example: the answer, how surely, and what it is where that is another."""
-        said = f"{_cut(self.answered[number])}  {self.confidence[number]:.0%}"
+        said = f"{cut(str(self.answered[number]), CUT)}  {self.confidence[number]:.0%}"
         at = f" at {', '.join(map(str, self.places[number]))}" if self.places[number] else ""
         if self._is_right(number):
             return f"✓ {said}{at}"
-        return f"✗ {said}\nis {_cut(self.true[number])}{at}"
+        return f"✗ {said}\nis {cut(str(self.true[number]), CUT)}{at}"
 
 
 def answers(
@@ -185,8 +186,3 @@ def _draw_tile(ax: Any, pixels: NDArray[Any], left: float, top: float) -> None:
     across, down = 0.94 * wide / max(high, wide), 0.94 * high / max(high, wide)
     x, y = left + 0.02 + (0.94 - across) / 2, top + (0.94 - down) / 2
     ax.imshow(pixels, extent=(x, x + across, y + down, y), interpolation="nearest")
-
-
-def _cut(label: Any) -> str:
-    text = str(label)
-    return text if len(text) <= CUT else text[: CUT - 1] + "…"

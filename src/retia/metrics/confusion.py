@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from retia._columns import columns, room
 from retia._figures import LABEL, STRONG, Drawable, answer, axes, on_shade, shades
 from retia._late import numpy as np
 from retia.errors import UnknownNameError, did_you_mean
@@ -142,11 +143,22 @@ class Confusion(Drawable):
         lines += [
             [head, *(f"{c:,}" for c in row)] for head, row in zip(heads, self.counts.tolist(), strict=True)
         ]
+        if first + sum(width + 2 for width in widths) > room():
+            return self._told()
         return "\n".join(
             f"{line[0]:<{first}}"
             + "".join(f"  {cell:>{width}}" for cell, width in zip(line[1:], widths, strict=True))
             for line in lines
         )
+
+    def _told(self) -> str:
+        """The most frequent confusions, where the matrix is wider than the terminal."""
+        worst = self.worst(WRITTEN)
+        rows = [["true", "answered", "times"]]
+        rows += [[str(cell.true), str(cell.answered), f"{cell.count:,}"] for cell in worst]
+        others = int((self.counts > 0).sum() - (np.diag(self.counts) > 0).sum()) - len(worst)
+        more = f"\n... and {others:,} other pairs; all are in m.confusion.counts" if others else ""
+        return f"{self!r}, too wide to print\n{columns(rows, [False, False, True])}{more}"
 
     def __repr__(self) -> str:
         right = int(np.trace(self.counts))

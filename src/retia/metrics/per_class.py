@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from retia._columns import cut
 from retia._figures import MARKERS, SERIES, TITLE, answer, axes, grid, ink, legend
 from retia.metrics.detections import AveragePrecision
 from retia.metrics.formulas import Rates
@@ -69,7 +70,7 @@ class PerClass(dict[Any, Any]):
         for number, name in enumerate(names):
             values = [self._of(figures, name) for _, figures in shown]
             place.plot(values, rows, MARKERS[number], color=SERIES[number], markersize=6, label=name)
-        told = [f"{_cut(label)}  ({self._of(figures, count):,})" for label, figures in shown]
+        told = [f"{cut(str(label), WIDE)}  ({self._of(figures, count):,})" for label, figures in shown]
         place.set_yticks(rows, told)
         place.set(ylim=(len(shown) - 0.5, -0.5), xlim=(-0.02, 1.02))
         place.set_title(self._left_out() if len(shown) < len(self) else "", fontsize=TITLE)
@@ -79,7 +80,7 @@ class PerClass(dict[Any, Any]):
 
     def __str__(self) -> str:
         shown = self._shown()
-        lines = [(_cut(label), figures) for label, figures in shown]
+        lines = [(cut(str(label), WIDE), figures) for label, figures in shown]
         first = "class" if "examples" in self._columns else "label"
         width = max(len(name) for name in (first, *(how for how, _ in self._means), *(n for n, _ in lines)))
         text = [f"{first:<{width}}" + "".join(f"  {name:>{_width(name)}}" for name in self._columns)]
@@ -124,8 +125,3 @@ def rates_by_class(
 
 def _width(name: str) -> int:
     return max(len(name), 0 if name in ("examples", "boxes") else 6)
-
-
-def _cut(label: Any) -> str:
-    text = str(label)
-    return text if len(text) <= WIDE else text[: WIDE - 1] + "…"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from retia._columns import hanging
 from retia._late import numpy as np
 from retia.codecs.pictures import is_picture, size_of
 from retia.errors import CodecError
@@ -66,7 +67,7 @@ class Description:
         head = ("column", "type", "missing", "holds")
         rows = [head, *((c.column, c.type, f"{c.missing:,}", c.holds) for c in self.columns)]
         name, kind, gaps = (max(len(row[n]) for row in rows) for n in range(3))
-        lines = [f"  {a:<{name}}  {b:<{kind}}  {c:>{gaps}}  {d}".rstrip() for a, b, c, d in rows]
+        lines = [hanging(f"  {a:<{name}}  {b:<{kind}}  {c:>{gaps}}  ", d) for a, b, c, d in rows]
         return "\n".join([self.title, *lines])
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from retia._columns import hanging
 from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError, RetiaWarning
 from retia.sources import media, selection
@@ -30,7 +31,7 @@ def table(data: Data) -> str:
     for name, column in data.columns.items():
         lines.append(f"  {name:<{width}}  {column.kind()}")
         if name == data.label_column:
-            lines.append(f"  {'':<{width}}  {_tell(data.counts(name))}")
+            lines.append(hanging(f"  {'':<{width}}  ", _tell(data.counts(name))))
     return "\n".join(lines)
 
 

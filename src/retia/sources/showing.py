@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from retia._columns import columns
 from retia._late import numpy as np
 from retia._late import pillow_draw, pillow_image
 from retia.codecs.boxes import Boxes
@@ -30,10 +31,6 @@ TILE, WIDE = 96, 160
 """Pixels of a tile, and of one that has something drawn over its picture."""
 
 GAP, LINE = 8, 14
-WIDTH = 100
-"""Characters of a printed row."""
-
-NARROW = 12
 CELL = "padding: 0.15em 0.8em; text-align: left; vertical-align: top; white-space: pre-wrap"
 
 
@@ -67,10 +64,8 @@ class Sheet:
         return self.drawn
 
     def __str__(self) -> str:
-        lines = [self.heads, *self.rows]
-        widths = _widths([max(len(line[n]) for line in lines) for n in range(len(self.heads))])
-        told = ["  ".join(_cut(c, w).ljust(w) for c, w in zip(line, widths, strict=True)) for line in lines]
-        return "\n".join([self.title, *(f"  {line}".rstrip() for line in told)])
+        told = columns([self.heads, *self.rows], [False] * len(self.heads), indent="  ")
+        return f"{self.title}\n{told}"
 
     def __repr__(self) -> str:
         return str(self)
@@ -169,7 +164,7 @@ def _page(examples: Sequence[Mapping[str, Any]], codecs: Mapping[str, Codec]) ->
         for number, each in enumerate(tile):
             at = left + number * (side + GAP)
             page.paste(each, (at + (side - each.width) // 2, top + (side - each.height) // 2))
-        draw.text((left, top + side), _cut(caption, (wide - GAP) // 6, "~"), fill="black")
+        draw.text((left, top + side), _cut(caption, (wide - GAP) // 6), fill="black")
     return page
 
 
@@ -265,15 +260,8 @@ LONGEST = 40
 """Numbers of a list that are told."""
 
 
-def _widths(natural: list[int]) -> list[int]:
-    """Widths of the columns, the widest made narrower until a row fits."""
-    while sum(natural) + 2 * len(natural) > WIDTH and max(natural) > NARROW:
-        natural[natural.index(max(natural))] -= 1
-    return natural
-
-
-def _cut(text: str, width: int, mark: str = "…") -> str:
-    return text if len(text) <= width else text[: max(0, width - 1)] + mark
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(0, width - 1)] + "~"  # Pillow's font has no dots in one
 
 
 def _row(cells: Sequence[str], tag: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from retia._columns import hanging
 from retia._figures import answer, figure, save
 from retia.errors import TrainingError
 from retia.nets.net import Net
@@ -140,12 +141,12 @@ class Training:
         return save(drawn, path)
 
     def __str__(self) -> str:
-        lines = [f"{name:<14} {value}" for name, value in self.settings.items()]
-        lines += [f"{'stopped':<14} {self.why}"]
+        lines = [hanging(f"{name:<14} ", str(value)) for name, value in self.settings.items()]
+        lines += [hanging(f"{'stopped':<14} ", self.why)]
         if self.history:
             best = self.history[self.best_epoch - 1]
             told = [f"{k} {v:.4g}" for k, v in best.items() if k not in ("epoch", "rate", "seconds")]
-            lines += [f"{'best epoch':<14} {self.best_epoch}: {', '.join(told)}"]
+            lines += [hanging(f"{'best epoch':<14} ", f"{self.best_epoch}: {', '.join(told)}")]
         return "\n".join(lines)
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from retia import _columns
 from retia._late import Late
 
 Rows: TypeAlias = "Sequence[Mapping[str, Any]]"
@@ -17,7 +18,7 @@ WIDEST = 40
 
 
 def text(rows: Rows) -> str:
-    """The rows as lines of text: numbers to the right, words to the left.
+    """The rows as lines of text that fit the terminal: numbers to the right, words to the left.
 
     Example:
         >>> print(text([{"net": "small", "loss": 0.51234}, {"net": "large", "loss": 0.25, "why": "it fits"}]))
@@ -27,9 +28,8 @@ def text(rows: Rows) -> str:
     """
     names = columns(rows)
     cells = [[show(row.get(name, "")) for name in names] for row in rows]
-    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
     right = [any(_is_number(row.get(name)) for row in rows) for name in names]
-    return "\n".join(_line(each, widths, right) for each in [names, *cells])
+    return _columns.columns([names, *cells], right)
 
 
 def frame(rows: Rows) -> Any:
@@ -69,11 +69,3 @@ def show(value: Any) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    placed = [
-        cell.rjust(width) if to_right else cell.ljust(width)
-        for cell, width, to_right in zip(cells, widths, right, strict=True)
-    ]
-    return "  ".join(placed).rstrip()
