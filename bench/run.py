@@ -19,11 +19,24 @@ import machine
 import report
 import workloads
 from how import How
-from sections import folds, growth, imports, inference, memory, seeds, startup, streaming, training, transfer
+from sections import (
+    diagram,
+    folds,
+    growth,
+    imports,
+    inference,
+    memory,
+    seeds,
+    startup,
+    streaming,
+    training,
+    transfer,
+)
 
 SECTIONS = {
     "training": training, "transfer": transfer, "inference": inference, "startup": startup, "seeds": seeds,
     "folds": folds, "streaming": streaming, "memory": memory, "growth": growth, "import": imports,
+    "diagram": diagram,
 }  # fmt: skip
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ROUNDS = 7

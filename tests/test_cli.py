@@ -135,6 +135,16 @@ def test_show_prints_the_table(trained: Path) -> None:
     assert run("show", trained).stdout == f"{rt.load(trained)}\n"
 
 
+def test_show_draws_a_diagram_besides_the_table(trained: Path, tmp_path: Path) -> None:
+    path = tmp_path / "net.svg"
+    shown = run("show", trained, "--svg", path, "--theme", "dark", "--depth", 1)
+    assert shown.stdout == f"{rt.load(trained)}\n"
+    assert path.read_text(encoding="utf8") == rt.load(trained).diagram(theme="dark", depth=1).svg
+    wrong = run("show", trained, "--svg", tmp_path / "net.pdf")
+    assert wrong.exit_code == 2
+    assert "A diagram is saved as .svg or .png" in wrong.stderr
+
+
 def test_show_gives_json_with_the_sizes_of_everything(trained: Path) -> None:
     facts = json.loads(run("show", trained, "--json").stdout)
     net = rt.load(trained)

@@ -259,6 +259,9 @@ class _Grid:
 
     def _place(self, row: list[int], wishes: list[float]) -> None:
         """The places nearest to what is wanted, in this order and apart."""
+        if len(row) == 1:
+            self.x[row[0]] = wishes[0]
+            return
         at = [0.0]
         for one, two in zip(row, row[1:], strict=False):
             at.append(at[-1] + self._apart(one, two))

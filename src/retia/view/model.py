@@ -8,7 +8,7 @@ expression and the solved sizes; arrays are not read.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -36,6 +36,10 @@ FAMILIES = {
     "warp": "random",
 }  # fmt: skip
 """The family of a layer, by the file that it stands in; of one's own layers it is ``"other"``."""
+
+
+LONG = 60
+"""Letters of a label, at most."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,11 @@ def total(counts: Any) -> int | None:
     return None if None in found else sum(found)
 
 
+def number(count: int | None) -> str:
+    """A count with commas; ``"?"`` for an unknown one."""
+    return "?" if count is None else f"{count:,}"
+
+
 class _Maker:
     """Makes the parts of one net."""
 
@@ -215,30 +224,20 @@ class _Maker:
         self.rates = rates
         self.nodes: dict[str, Node] = {node.path: node for node in net.wiring.nodes}
         self.places = {path: place for place, path in enumerate(net.wiring.starts)}
+        self.order: list[str] = []
         self.made: dict[str, Part] = {}
+        self.held: dict[str, tuple[Held, ...]] = {}
+        self.shapes: dict[Value, Sizes] = {}
 
     def parts(self) -> dict[str, Part]:
         self._add(self.net, "", "", {})
-        return self.made
+        return {path: self.made[path] for path in self.order}
 
     def _add(self, net: Net, path: str, shared: str, sources: Mapping[str, End]) -> set[str]:
-        """Add a part and those within; answers the keys of the layers in it."""
+        """Add a part and those within; answers the paths of the layers in it."""
         while isinstance(net, Shared):
             shared, net = net.name, net.net
-        wiring = self.net.wiring
-        self.made[path] = Part(
-            path=path,
-            name=path.rpartition(".")[2],
-            kind="group" if net.children else "layer",
-            type=type(net).__name__,
-            family="group" if net.children else _family(net),
-            label=net.brief if isinstance(net, Layer) and not net.children else type(net).__name__,
-            expression=type(net).__name__ if net.children else repr(net),
-            inputs=self._shapes(wiring.starts[path]),
-            outputs=self._shapes(wiring.ends[path]),
-            sources=sources,
-            shared=shared,
-        )
+        self.order.append(path)
         keys = {path} if path in self.nodes else set()
         facts: dict[str, Any] = {}
         if isinstance(net, Operator):
@@ -246,22 +245,33 @@ class _Maker:
         elif net.children:
             facts = self._group(net, path, keys)
         node = self.nodes.get(path)
-        counted = {
-            held.path: held.count for key in keys for held in self._held(self.nodes[key]) if held.learned
-        }
-        rates = self.rates
-        self.made[path] = replace(
-            self.made[path],
-            **facts,
+        said = type(net).__name__ if net.children else repr(net)
+        learned = {h.path: h.count for key in keys for h in self._held(self.nodes[key]) if h.learned}
+        self.made[path] = Part(
+            path=path,
+            name=path.rpartition(".")[2],
+            kind="group" if net.children else "layer",
+            type=type(net).__name__,
+            family="group" if net.children else _family(net),
+            label=_label(net, said),
+            expression=said,
+            inputs=self._shapes(self.net.wiring.starts[path]),
+            outputs=self._shapes(self.net.wiring.ends[path]),
+            sources=sources,
             arrays=self._held(node) if node is not None else (),
-            count=total(counted.values()),
+            count=total(learned.values()),
+            shared=shared,
             first=node.key if node is not None else path,
-            frozen=rates is not None
-            and bool(keys)
-            and all(key in rates.still for key in keys)
-            and not any(array in rates.moved for array in counted),
+            frozen=self._is_frozen(keys, learned),
+            **facts,
         )
         return keys
+
+    def _is_frozen(self, keys: set[str], learned: Mapping[str, int | None]) -> bool:
+        rates = self.rates
+        if rates is None or not keys:
+            return False
+        return keys <= rates.still and not any(array in rates.moved for array in learned)
 
     def _group(self, net: Net, path: str, keys: set[str]) -> dict[str, Any]:
         wiring = self.net.wiring
@@ -269,19 +279,18 @@ class _Maker:
         children = []
         for name in self._order(net, path):
             inner = join(path, name)
-            sources = {port: given[value] for port, value in wiring.starts[inner].items()}
+            if isinstance(net, Graph):  # what passes something on unchanged is told apart by the links alone
+                sources = dict(net.links[name])
+            else:
+                sources = {port: given[value] for port, value in wiring.starts[inner].items()}
             keys |= self._add(net.children[name], inner, "", sources)
             given.update({value: (name, port) for port, value in wiring.ends[inner].items()})
             children.append(inner)
-        ends = {
-            port: given.get(value) or self._deep(value, path) for port, value in wiring.ends[path].items()
-        }
-        if isinstance(net, Graph):  # what passes something on unchanged is told apart by the links alone
-            ends = dict(net.ends)
-            for inner in children:
-                links = net.links[inner.rpartition(".")[2]]
-                self.made[inner] = replace(self.made[inner], sources=dict(links))
-        return {"children": tuple(children), "ends": ends}
+        if isinstance(net, Graph):
+            return {"children": tuple(children), "ends": dict(net.ends)}
+        ends = wiring.ends[path].items()
+        found = {port: given.get(value) or self._deep(value, path) for port, value in ends}
+        return {"children": tuple(children), "ends": found}
 
     def _operator(self, net: Operator, path: str, keys: set[str]) -> dict[str, Any]:
         inner = join(path, "net")
@@ -304,15 +313,28 @@ class _Maker:
         return rest.partition(".")[0], value[1]
 
     def _shapes(self, values: Mapping[str, Value]) -> dict[str, Sizes]:
-        return {port: sizes(self.net.solution.shape(value)) for port, value in values.items()}
+        for value in values.values():
+            if value not in self.shapes:
+                self.shapes[value] = sizes(self.net.solution.shape(value))
+        return {port: self.shapes[value] for port, value in values.items()}
 
     def _held(self, node: Node) -> tuple[Held, ...]:
-        found = []
+        if node.path not in self.held:
+            self.held[node.path] = tuple(self._arrays(node))
+        return self.held[node.path]
+
+    def _arrays(self, node: Node) -> Iterator[Held]:
         for name, array in node.layer.owns().items():
-            at, shape = node.at(name), sizes(self.net.solution.array_shape(*node.home(name)))
+            at, shape = join(node.key, name), sizes(self.net.solution.array_shape(node.key, name))
             still = self.rates is not None and array.learned and at not in self.rates.moved
-            found.append(Held(at, shape, _elements(shape), array.learned, still))
-        return tuple(found)
+            yield Held(at, shape, _elements(shape), array.learned, still)
+
+
+def _label(net: Net, said: str) -> str:
+    """The expression without ports, not longer than a line."""
+    if not isinstance(net, Layer) or net.children or net.input is net.output is None and len(said) <= LONG:
+        return said
+    return net.brief
 
 
 def _family(net: Net) -> str:

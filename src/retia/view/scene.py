@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from retia.view.folding import Entry, entries
 from retia.view.layering import Item, Line, Point, arrange
 from retia.view.lettering import cut, text_width
-from retia.view.model import End, Part, PortFacts, View, show_sizes
+from retia.view.model import End, Held, Part, PortFacts, View, number, show_sizes, total
 from retia.view.wrapping import TALLEST, wrapped
 
 TITLE, SMALL = 12.0, 10.0
@@ -261,8 +261,8 @@ class _Maker:
         label = part.label.removesuffix("()")
         said = []
         if part.kind == "group":
-            inside = [p for p in self.view.layers if p.path.startswith(f"{part.path}." if part.path else "")]
-            said.append(f"{len(inside):,} layer{'s' * (len(inside) != 1)}")
+            inside = self._layers(part.path)
+            said.append(f"{inside:,} layer{'s' * (inside != 1)}")
         if part.count != 0:
             said.append("? parameters" if part.count is None else f"{part.count:,}")
         said += [f"shared: {part.shared}"] if part.shared else []
@@ -277,16 +277,25 @@ class _Maker:
         }
         return placed
 
-    def _hidden(self, entry: Entry) -> _Placed:
-        def is_within(path: str) -> bool:
-            return any(path == each or path.startswith(f"{each}.") for each in around)
+    def _layers(self, path: str) -> int:
+        """How many layers a part is or has."""
+        part = self.view.parts[path]
+        return 1 if part.kind == "layer" else sum(map(self._layers, part.children))
 
-        around = set(entry.covered)
-        inside = [p for p in self.view.layers if p.path in around or is_within(p.path)]
-        count = sum(part.count or 0 for part in inside)
-        first, last = entry.covered[0], entry.covered[-1]
-        box = _box(first, "group", "", f"+{len(inside):,} more layers", f"{first} to {last} · {count:,}", "")
+    def _hidden(self, entry: Entry) -> _Placed:
+        """The box that stands for parts that are not drawn."""
+        arrays = {held.path: held.count for path in entry.covered for held in self._learned(path)}
+        count = total(arrays.values())
+        said = f"{entry.covered[0]} to {entry.covered[-1]} · {number(count)}"
+        more = f"+{sum(map(self._layers, entry.covered)):,} more layers"
+        box = _box(entry.covered[0], "group", "", more, said, said)
         return _Placed(box.width, box.height, boxes=[box])
+
+    def _learned(self, path: str) -> Iterator[Held]:
+        part = self.view.parts[path]
+        yield from (held for held in part.arrays if held.learned)
+        for child in part.children:
+            yield from self._learned(child)
 
     def _port(self, port: PortFacts, side: str) -> _Placed:
         what = port.codec.partition("(")[0] or ("whole numbers" if port.kind == "int" else "")
@@ -323,8 +332,9 @@ class _Maker:
         names = {self.view.parts[path].name: path for path in at}
         ins, outs = self._ports(group, placed)
         lines: dict[Line, str] = {}
+        heads = {path for entry in group.entries for path in _heads(entry)}
         for path, feeds in group.sources.items():
-            if path not in at or path not in self._heads(group.entries[at[path]]):
+            if path not in heads:
                 continue
             for port, end in feeds.items():
                 self._join(lines, group, placed, at, names, ins, end, (at[path], port))
@@ -346,10 +356,6 @@ class _Maker:
             outs[name] = len(placed)
             placed.append(self._port(group.results[name], "output") if group.results else _Placed(0, 0))
         return ins, outs
-
-    def _heads(self, entry: Entry) -> tuple[str, ...]:
-        """The parts of an entry that lines from outside go to."""
-        return entry.covered if entry.hidden else entry.paths[:1]
 
     def _join(
         self, lines: dict[Line, str], group: _Group, placed: list[_Placed], at: Mapping[str, int],
@@ -420,6 +426,11 @@ class _Maker:
                 yield Label(x - 5 - text_width(shape, SMALL) if is_left else x + 5, y + 11, shape)
 
 
+def _heads(entry: Entry) -> tuple[str, ...]:
+    """The parts of an entry that lines from outside go to."""
+    return entry.covered if entry.hidden else entry.paths[:1]
+
+
 def _box(part: str, family: str, name: str, label: str, under: str, whole: str) -> Box:
     name = "" if name.lower() == label.partition("(")[0].lower() else cut(name, SMALL, WIDEST / 2)
     before = text_width(name, SMALL) + 6 if name else 0.0
@@ -433,7 +444,7 @@ def _title(view: View, part: Part, entry: Entry) -> str:
     """The name, the class, the parameters of one copy, and how many there are."""
     copies = [view.parts[path] for path in entry.paths]
     counts = [copy.count for copy in copies]
-    count = "?" if None in counts else f"{sum(c or 0 for c in counts):,}"
+    count = number(total(counts))
     if entry.times > 1:
         first, last = view.parts[entry.covered[0]], view.parts[entry.covered[-1]]
         what = part.label.removesuffix("()") if len(copies) == 1 else f"{len(copies)} layers"

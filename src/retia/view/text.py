@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from retia.errors import NotYetError
 from retia.nets import Net
-from retia.view.model import Part, PortFacts, Sizes, View, show_sizes, view
+from retia.view.model import Part, PortFacts, Sizes, View, number, show_sizes, view
 
 NARROWEST = 60
 HEADINGS = ("name", "layer", "from", "input", "output", "trained", "parameters")
@@ -185,11 +185,6 @@ def _totals(seen: View) -> Iterator[Line]:
     yield Line("total", count=number(seen.count))
     if any(not held.learned for part in seen.layers for held in part.arrays):
         yield Line("other", what="numbers that gradients do not move", count=number(seen.others))
-
-
-def number(count: int | None) -> str:
-    """A count with commas; ``"?"`` for an unknown one."""
-    return "?" if count is None else f"{count:,}"
 
 
 def _fit(widths: list[int], total: int) -> list[int]:
