@@ -44,8 +44,8 @@ LearningCurve Lion MAE MSE Mask Metric Milestones MissingExtraError MixUp NAdam 
 OnPlateau OneCycle Ordinal Poisson PolynomialDecay Port RAdam RMSprop RateTest RetiaWarning SGD Scalar
 ShapeError Shared SignSGD Steady StepDecay Steps StructureError Subwords Sweep Table Tags Target Tensor
 TensorBoard TimeLimit Tokens Training TrainingError Triplet UnknownNameError Vector Warmup Words calibrated
-check codec cross_validate data diff ensemble find_rate from_torch layer learning_curve load measure process
-replay step sweep train
+check codec cross_validate data diff ensemble find_rate from_torch layer learning_curve load measure picture
+process replay step sweep train
 """
 
 

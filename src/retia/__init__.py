@@ -250,6 +250,7 @@ from retia.training import (
     step,
     train,
 )
+from retia.view.arrays import picture
 
 __all__ = [
     "Adadelta",
@@ -477,6 +478,7 @@ __all__ = [
     "learning_curve",
     "load",
     "measure",
+    "picture",
     "process",
     "replay",
     "step",
