@@ -30,7 +30,6 @@ def test_the_picture_has_the_figures_of_every_class():
 def test_the_table_is_that_of_the_measurement():
     m, _, _ = measured(4)
     assert str(m).endswith(f"\n\n{m.per_class}")
-    assert m.per_class._repr_mimebundle_() == {"text/plain": str(m.per_class)}
     assert isinstance(m.per_class, dict)
     assert [*m.per_class] == [0, 1, 2, 3]
 

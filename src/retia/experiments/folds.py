@@ -143,6 +143,9 @@ class CrossValidation:
         told = [f"fold {', '.join(numbers)}: {why}" for why, numbers in ends.items()]
         return "\n".join([self.table(), *told, f"engine: {self.folds[0].run.settings['engine']}"])
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self)}
+
     def __repr__(self) -> str:
         told = ", ".join(f"{k} {self.mean[k]:.4g} ± {self.deviation[k]:.2g}" for k in [*self.mean][:TOLD])
         return f"<CrossValidation of {len(self.folds)} folds: {told}>"

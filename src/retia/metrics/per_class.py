@@ -89,8 +89,8 @@ class PerClass(dict[Any, Any]):
             text.append(f"... the {self._left_out()}; all are in m.per_class")
         return "\n".join(text + [self._line(how, mean, width) for how, mean in self._means])
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self)}
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))  # IPython has a way of its own with dicts
 
     def _shown(self) -> list[tuple[Any, Any]]:
         """Classes and their figures; boxes have a line for labels that occur."""

@@ -226,7 +226,7 @@ class Data:
             path: where to save the picture (.png, .svg, .pdf), if anywhere.
             ax: matplotlib axes to draw on, where there is one thing to draw.
         Returns:
-            The matplotlib figure. No global state of matplotlib is used or changed.
+            The matplotlib figure, or the axes that were given. Nothing global is changed.
         Raises:
             DataError: there is nothing of this kind to draw.
             MissingExtraError: matplotlib is not installed.
@@ -492,6 +492,9 @@ class Data:
 
     def __str__(self) -> str:
         return inspection.table(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self)}
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(part):,}" for name, part in self.parts.items()) or f"{len(self):,}"

@@ -79,6 +79,9 @@ class Audit:
             lines += ["", "what would be done", *_facts(self.facts)]
         return "\n".join(lines)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self)}
+
     def __repr__(self) -> str:
         return f"<Audit: {len(self.problems)} problems, {len(self.warnings)} warnings>"
 

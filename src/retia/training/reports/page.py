@@ -18,6 +18,9 @@ from retia.training.reports.symptoms import Verdict
 
 CELL = "padding: .15em .7em; text-align: {side}; white-space: {space}; font-variant-numeric: tabular-nums"
 
+LIST = "margin: 0; display: grid; grid-template-columns: max-content 1fr; gap: .1rem .9rem"
+"""Of what a verdict stands on; it is said in place, for notebooks have rules of their own."""
+
 STYLE = """
 :root { color-scheme: light dark; --ground: #ffffff; --ink: #1c1e21; --soft: #5c6370; --line: #d8dbe0;
   --mark: #eef4fb; --accent: #1f66b5; }
@@ -33,7 +36,6 @@ h2 { font-size: 1.05rem; margin: 2.2rem 0 .5rem; }
   border-radius: 0 6px 6px 0; }
 .verdict + .verdict { margin-top: .7rem; }
 .verdict p { margin: 0 0 .4rem; font-weight: 600; }
-.verdict dl { margin: 0; display: grid; grid-template-columns: max-content 1fr; gap: .1rem .9rem; }
 .verdict dt { color: var(--soft); }
 .verdict dd { margin: 0; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
@@ -97,9 +99,10 @@ def _verdicts(verdict: Verdict) -> str:
     told = [("seen", line) for line in verdict.evidence] + [("try", line) for line in verdict.advice]
     lines, before = [], ""
     for word, line in told:
-        lines.append(f"<dt>{word if word != before else ''}</dt><dd>{_escape(line)}</dd>")
+        name = word if word != before else ""
+        lines.append(f'<dt style="width: auto">{name}</dt><dd style="margin: 0">{_escape(line)}</dd>')
         before = word
-    own = f'<div class="verdict"><p>{_escape(verdict.text)}</p><dl>{"".join(lines)}</dl></div>'
+    own = f'<div class="verdict"><p>{_escape(verdict.text)}</p><dl style="{LIST}">{"".join(lines)}</dl></div>'
     return own + "".join(_verdicts(each) for each in verdict.also)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from retia.training.reports.records import LayerRecord, Records
 
@@ -57,6 +58,9 @@ class Verdict:
     epoch: int | None = None
     path: str | None = None
     also: tuple[Verdict, ...] = ()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self)}
 
     def __str__(self) -> str:
         seen = [f"  seen  {line}" for line in self.evidence]
