@@ -58,6 +58,10 @@ STRAIGHT = [
     rt.Graph(lambda x: abs(rt.Linear(4)(x)) * 2 - 1, input=5),
     rt.Chain(rt.ConvTranspose2d(3, 2), rt.GlobalMaxPool(), input=(2, 4, 4)),
     rt.Chain(rt.Upsample(2), rt.Conv2d(2, 3), rt.Reduce("max", 0), rt.Flatten(), input=(2, 4, 4)),
+    rt.Chain(rt.ColorJitter(), rt.RandomFlip(), rt.Pad(1), rt.Conv2d(2, 3), rt.GlobalAvgPool(),
+             input=(3, 4, 4)),
+    rt.Graph(lambda x: rt.Linear(3)(x) * rt.Parameter(3) / 2, input=5),
+    rt.Graph(lambda x: rt.Maximum()(rt.Linear(3)(x), rt.Linear(3)(x)), input=5),
     rt.Chain(rt.Map(rt.Chain(rt.Linear(4), rt.ReLU())), rt.Reduce("sum", 0), input=(3, 5)),
 ]  # fmt: skip
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 import retia as rt
 from retia.zoo.resnet import resnet18
+from retia.zoo.small import lenet
 
 LABELS = ("cat", "dog", "owl")
 
@@ -130,6 +131,33 @@ def test_grad_cam_is_the_sum_of_maps_weighted_by_their_mean_gradient(path: str) 
         np.testing.assert_allclose(found.map, expected, atol=1e-5)
         warmest = max(warmest, float(found.map.max()))
     assert warmest > 0.01
+
+
+def test_black_is_found_where_the_picture_stands_beside_other_inputs() -> None:
+    picture, number = rt.Input(rt.Image(4, 4, color="gray"), name="picture"), rt.Input(2, name="number")
+    net = rt.Graph(rt.Linear(1)(rt.Flatten()(picture)) + rt.Linear(1)(number)).init(seed=0)
+    x = {"picture": np.ones((4, 4), np.float32), "number": [1.0, 2.0]}
+    found = net.saliency(x, method="integrated")
+    weight = next(t for t in net.arrays.values() if t.shape == (1, 16))
+    np.testing.assert_allclose(found.map.ravel(), weight[0].numpy(), rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def trained() -> rt.Net:
+    return rt.train(lenet(), rt.data("mnist").train[:1500], epochs=1, validation=0, seed=0).net
+
+
+@pytest.mark.parametrize("row", range(5))
+def test_of_a_trained_net_the_shares_add_up_and_the_net_is_one_map(trained: rt.Net, row: int) -> None:
+    digit = rt.data("mnist").test[row][0]
+    found = trained.saliency(digit, method="integrated")
+    black = np.zeros((28, 28), np.uint8)
+    scores = trained([digit, black], "logits").double().numpy()
+    assert found.of == trained(digit)
+    assert abs(found.values.sum(dtype=np.float64) - (scores[0] - scores[1])[found.of]) < 1e-3
+    m = trained.linear_at(digit)
+    assert np.abs(m.weight @ m.input.ravel() + m.bias - scores[0]).max() < 1e-5
+    np.testing.assert_allclose(trained.saliency(digit).values[0], m.rows[found.of][0], atol=1e-4)
 
 
 def test_grad_cam_looks_at_the_last_convolution_with_what_normalises_adds_and_activates_it() -> None:

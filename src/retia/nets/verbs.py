@@ -439,8 +439,8 @@ class NetVerbs:
                 way from a baseline, which add up to the difference of the scores; ``"grad-cam"``, feature
                 maps weighted by their mean gradient; ``"occlusion"``, the fall of the score behind a window.
             input: the port that is looked at; the only one, or the only picture, where it is left out.
-            baseline: of integrated and occlusion: a number, or another thing as in a call; black for
-                pictures and 0 for all others where it is left out.
+            baseline: of integrated and occlusion: a number that stands everywhere at the port, or another
+                thing as in a call; black for pictures and 0 for all others where it is left out.
             steps: of integrated: so many points at equal distances; as many as make the sum right to 1e-3,
                 where they are needed, when left out.
             samples: of smooth, at least 1; 25 when left out. noise: its standard deviation as a part of the

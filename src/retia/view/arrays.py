@@ -78,7 +78,8 @@ class Picture(Drawable):
         place = _Place(self.tiles, bool(self.names) and len(self.tiles.cells) <= NAMED)
         told = [*filter(None, (self.title, self._told(), *self.notes))]
         wide, high = place.size(self.color)
-        drawn = axes(ax, wide, high + 0.2 * len(told) + 0.4)
+        odd = self.nans + sum(self.infinite) > 0
+        drawn = axes(ax, wide, high + 0.2 * len(told) + 0.4 + 0.3 * odd)
         cells = self._cells(drawn, place)
         place.frame(drawn)
         if place.named:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from retia._torch import torch
 from retia.codecs import Boolean, Classes, Image, Mask, Tags
 from retia.engine.ending import ending
-from retia.engine.intake import Intake, intake
+from retia.engine.intake import Intake, encode, intake
 from retia.engine.walk import Run, walk_values
 from retia.errors import ArgumentError, ShapeError, StructureError, UnknownNameError, did_you_mean
 from retia.metrics.confusion import number_of
@@ -118,6 +118,8 @@ def example(verb: str, net: Net, thing: Any, input: str | None) -> Example:
             are not looked up.
     """
     missing_arrays(net)
+    if not net.inputs:
+        raise StructureError(f"{verb}: the net has no inputs.")
     taken = intake(net, thing)
     if taken.many is not False:
         raise ArgumentError(
@@ -148,7 +150,7 @@ def _port(verb: str, net: Net, input: str | None) -> str:
         return (names if len(names) == 1 else pictures)[0]
     raise ArgumentError(
         f"{verb}: the net has {len(names)} inputs, {', '.join(names)}; one of them is looked at.",
-        fix=f"net.{verb}(x, input={names[0]!r})" if names else None,
+        fix=f"net.{verb}(x, input={names[0]!r})",
     )
 
 
@@ -163,6 +165,35 @@ def _looked_up(verb: str, net: Net, port: str) -> Value:
         fix="a net in which one Embedding or OneHot reads it",
         path=port,
     )
+
+
+def baseline_of(example: Example, baseline: Any) -> Tensor:
+    """What an input is compared with: black for a picture, 0 for other numbers, or what was said.
+
+    Args:
+        example: at the net.
+        baseline: None, a number that stands everywhere at the port, or another thing as in a call.
+    Raises:
+        ShapeError: it has another shape.
+    """
+    start = example.start
+    if isinstance(baseline, int | float):
+        return torch.full_like(start, float(baseline))
+    if baseline is None:
+        codec = example.net.inputs[example.port].codec
+        if not isinstance(codec, Image):
+            return torch.zeros_like(start)
+        black = torch.zeros(start.shape[2:], dtype=torch.uint8)
+        return encode(codec, black).unsqueeze(0).to(start)
+    given = {("", example.port): intake(example.net, baseline).values[example.port]}
+    other = example.values((example.at,), given)[example.at] if example.is_looked_up else [*given.values()][0]
+    if other.shape != start.shape:
+        raise ShapeError(
+            f"saliency: the baseline is {tuple(other.shape[1:])}, the example {tuple(start.shape[1:])}.",
+            expected=tuple(start.shape[1:]),
+            got=tuple(other.shape[1:]),
+        )
+    return other
 
 
 # Which number --------------------------------------------------------------------------------------

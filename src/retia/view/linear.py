@@ -45,8 +45,8 @@ FACTORS = ("Times", "Dot")
 ROWS, NUMBERS = 64, 2**22
 """Rows that are derived at once at most, and numbers of the input in them."""
 
-LARGEST = 2**28
-"""Numbers of a map, at most: 2 GB."""
+LARGEST = 2**26
+"""Numbers of a map, at most: half a GB."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

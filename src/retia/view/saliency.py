@@ -17,6 +17,7 @@ from retia.nets.codec import Reading
 from retia.view import attribution
 from retia.view.asked import Example, example, score
 from retia.view.heat import draw
+from retia.view.integral import integrated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 METHODS: Mapping[str, tuple[Callable[..., attribution.Attributed], Mapping[str, Any]]] = {
     "gradient": (attribution.gradient, {}),
     "smooth": (attribution.smooth, {"samples": 25, "noise": 0.15, "seed": 0}),
-    "integrated": (attribution.integrated, {"baseline": None, "steps": None}),
+    "integrated": (integrated, {"baseline": None, "steps": None}),
     "grad-cam": (attribution.grad_cam, {"path": None}),
     "occlusion": (attribution.occlusion, {"baseline": None, "window": None, "stride": None}),
 }
