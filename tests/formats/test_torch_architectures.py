@@ -9,7 +9,7 @@ import pytest
 import torch
 
 pytest.importorskip("transformers", reason="transformers has the architectures; it is no part of Retia")
-pytest.importorskip("efficientnet_lite_pytorch", reason="the reference of the zoo's trunk is no part of Retia")
+pytest.importorskip("efficientnet_lite_pytorch", reason="it is no part of Retia")
 
 from architectures import ARCHITECTURES, settled
 
