@@ -319,6 +319,43 @@ def test_a_batch_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("net", "of", "message"),
+    [
+        (rt.Chain(rt.Linear(3), input=2, output=rt.Vector(3)), None,
+         "saliency: the output has 3 numbers; of= says which is meant.\n  fix   of=0"),
+        (rt.Chain(rt.Linear(3), input=2), "x",
+         "saliency: the output has 3 numbers; of= says which is meant, 0 to 2; got 'x'.\n  fix   of=0"),
+        (rt.Chain(rt.Linear(3), input=2), 3, "saliency: of=3, but the output has 3 numbers."),
+        (rt.Chain(rt.Linear(6), rt.Reshape(2, 3), input=2), None,
+         "saliency: the output has 2 × 3 numbers; of= says which is meant.\n"
+         "  fix   of=lambda scores: scores[0, 0]"),
+    ],
+)  # fmt: skip
+def test_a_number_has_to_be_named_where_nothing_is_decided(net: rt.Net, of, message: str) -> None:
+    with pytest.raises(rt.Error) as error:
+        net.init(seed=0).saliency([1.0, 2.0], of)
+    assert str(error.value) == message
+
+
+def test_it_works_where_derivatives_are_switched_off() -> None:
+    net, picture = small(), pixels()
+    expected = net.saliency(picture).values
+    for mode in (torch.no_grad(), torch.inference_mode()):
+        with mode:
+            np.testing.assert_array_equal(net.saliency(picture).values, expected)
+
+
+def test_grad_cam_of_a_sequence_has_a_number_for_each_place() -> None:
+    net = rt.Chain(rt.Conv1d(3, 5), rt.ReLU(), rt.GlobalAvgPool(), rt.Linear(2), input=(2, 20)).init(seed=0)
+    x = np.random.default_rng(0).normal(size=(2, 20)).astype(np.float32)
+    maps = net.at("1")(x)
+    weights = net.arrays["3.weight"][0] / 16  # the mean of each map goes into the score
+    heat = torch.relu((weights[:, None] * maps).sum(0))[None, None]
+    expected = F.interpolate(heat, 20, mode="linear", align_corners=False)[0, 0]
+    np.testing.assert_allclose(net.saliency(x, 0, method="grad-cam").map, expected, atol=1e-6)
+
+
 def test_grad_cam_wants_a_convolution() -> None:
     with pytest.raises(rt.StructureError) as error:
         rt.Linear(2, input=3).init().saliency([1.0, 2.0, 3.0], method="grad-cam")

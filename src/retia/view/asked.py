@@ -265,9 +265,11 @@ def _place(verb: str, found: Tensor, labels: Any, decides: bool, of: Any) -> int
         if -size <= of < size:
             return of % size
         raise UnknownNameError(f"{verb}: of={of}, but the output has {size} numbers.", got=of)
+    many = " × ".join(map(str, found.shape))
     raise ArgumentError(
-        f"{verb}: the output has {tuple(found.shape)} numbers; of= says which is meant; got {of!r}.",
-        fix="of=lambda scores: scores[0], any one number of them" if found.dim() > 1 else "of=0",
+        f"{verb}: the output has {many} numbers; of= says which is meant"
+        + ("." if of is None else f", 0 to {size - 1}; got {of!r}."),
+        fix=f"of=lambda scores: scores{[0] * found.dim()}" if found.dim() > 1 else "of=0",
         got=of,
     )
 

@@ -157,11 +157,12 @@ def grad_cam(example: Example, score: Score, *, path: str | None) -> Attributed:
     weights = slopes.mean(places, keepdim=True)
     heat = torch.relu((weights * maps).sum(1, keepdim=True))
     sizes = [example.start.shape[axis + 1] for axis in space(example)]
-    if len(sizes) != len(places):
+    if len(sizes) < len(places):
         raise ShapeError(
-            f"saliency: maps of {path} have {len(places)} axes of places, but the input {len(sizes)}.",
+            f"saliency: the maps of {path} have {len(places)} axes of places, the input {len(sizes)}.",
             path=path,
         )
+    sizes = sizes[-len(places) :]  # the channels of a sequence come first
     how = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(sizes)]
     heat = torch.nn.functional.interpolate(heat, sizes, mode=how, align_corners=False)
     return Attributed(heat[0, 0], float(scores[0]), path=path)

@@ -124,6 +124,11 @@ class LinearMap(Drawable):
 
 def linear_at(net: Net, thing: Any, of: Any = None, input: str | None = None) -> LinearMap:
     """See ``Net.linear_at``."""
+    with torch.inference_mode(False):  # no derivatives are known within it
+        return _linear_at(net, thing, of, input)
+
+
+def _linear_at(net: Net, thing: Any, of: Any, input: str | None) -> LinearMap:
     asked = example("linear_at", net, thing, input)
     port, of = which_output("linear_at", net, of)
     codec = net.outputs[port].codec

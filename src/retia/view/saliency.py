@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from retia._figures import Drawable
 from retia._late import numpy as np
+from retia._torch import torch
 from retia.codecs import Image, Table
 from retia.codecs.text import Texts
 from retia.errors import ArgumentError, did_you_mean
@@ -93,7 +94,8 @@ class Saliency(Drawable):
         """What is explained, and how."""
         where = f" at {self.path}" if self.path else ""
         gap = f", sum off by {self.gap:.1g}" if self.gap is not None else ""
-        return f"{self.of}: {self.method}{where}, score {self.score:.4g}{gap}"
+        of = "a function of the scores" if callable(self.of) else self.of
+        return f"{of}: {self.method}{where}, score {self.score:.4g}{gap}"
 
     def plot(self, path: str | os.PathLike[str] | None = None, ax: Any = None) -> Any:
         """Draw it: a heat map over a picture, the tokens of a text, bars for columns.
@@ -116,6 +118,13 @@ def saliency(
     net: Net, thing: Any, of: Any = None, method: str = "gradient", input: str | None = None, **how: Any
 ) -> Saliency:
     """See ``Net.saliency``."""
+    with torch.inference_mode(False):  # no derivatives are known within it
+        return _saliency(net, thing, of, method, input, how)
+
+
+def _saliency(
+    net: Net, thing: Any, of: Any, method: str, input: str | None, how: Mapping[str, Any]
+) -> Saliency:
     if method not in METHODS:
         raise ArgumentError(
             f"saliency: method is one of {', '.join(map(repr, METHODS))}; got {method!r}."
@@ -166,7 +175,8 @@ def _checked(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _map(asked: Example, values: Tensor, signed: bool) -> Tensor:
     """One number for each place: of colours the sum, or the greatest size; of vectors the sum, or length."""
-    if values.dim() == len(attribution.space(asked)):
+    rank = asked.start.dim() - 1
+    if values.dim() < rank or rank == len(attribution.space(asked)):
         return values
     axis = -1 if asked.is_looked_up else 0
     if signed:
