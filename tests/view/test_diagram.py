@@ -78,6 +78,15 @@ NETS = {
         rt.Map(rt.Chain(rt.Linear(2), rt.ReLU())), rt.Fold(rt.Graph(lambda x, sum: x + sum), 2),
         input=("n", 3),
     ),
+    "operator": lambda: rt.Map(rt.Chain(rt.Linear(3), rt.ReLU()), input=("n", 4)),
+    "sharing": lambda: rt.Chain(*[rt.Shared("block", rt.Chain(rt.Linear(8), rt.ReLU()))] * 6, input=8),
+    "inner values": lambda: resnet18().at("layer2.0.relu", "fc"),
+    "wide": lambda: rt.Graph(lambda x: rt.Concat(0)(*[rt.Linear(2)(x) for _ in range(40)]), input=3),
+    "passing": lambda: rt.Graph(
+        {"r": rt.ReLU()}, "x -> r -> y", "x -> same", input={"x": 3}, output={"y": None, "same": None}
+    ),
+    "nothing": lambda: rt.Chain(rt.Chain(), rt.Chain(rt.Chain()), input=3),
+    "long names": lambda: rt.Chain({"x" * 200: rt.Linear(3), "日本語の層": rt.ReLU()}, input=3),
     "mnist": lambda: example("mnist"), "segmentation": lambda: example("segmentation"),
     "detection": lambda: example("detection"), "sentiment": lambda: example("sentiment"),
 }  # fmt: skip
@@ -122,9 +131,9 @@ def test_every_layer_is_there_with_its_shape_and_its_count(name: str) -> None:
     net = NETS[name]()
     seen = Read(net.diagram(depth=99, unfold=True).svg)
     layers = {node.path: node for node in net.wiring.nodes if not node.layer.children}
-    assert set(seen.boxes) - {
-        f"{side} {port}" for side, ports in (("input", net.inputs), ("output", net.outputs)) for port in ports
-    } == set(layers)
+    ports = {*(f"input {port}" for port in net.inputs), *(f"output {port}" for port in net.outputs)}
+    empty = {path for path in net.wiring.starts if path and net.part(path) == rt.Chain()}
+    assert set(seen.boxes) == ports | empty | set(layers)
     shapes = [
         show_sizes(sizes(net.solution.shape(value))) for node in layers.values() for value in node.outputs
     ]
@@ -149,6 +158,17 @@ def test_equal_blocks_are_one_with_their_number() -> None:
     assert f"×12  0 to 11  Graph · {block.count:,} each" in folded.words
     assert len([path for path in unfolded.boxes if path.endswith("linear1")]) == 12
     assert len([path for path in folded.boxes if path.endswith("linear1")]) == 1
+
+
+def test_arrays_that_copies_share_are_told_once() -> None:
+    words = Read(NETS["sharing"]().diagram().svg).words
+    assert "×6  0 to 5  Chain · 72 shared: block" in words
+
+
+def test_blocks_that_stay_closed_stand_one_behind_the_other() -> None:
+    blocks = rt.Chain(*[rt.Chain(rt.Linear(8), rt.ReLU())] * 5, input=8)
+    seen = check(blocks.diagram(depth=1).svg)
+    assert seen.words == ["×5  0 to 4", "Chain", "2 layers · 72 each", "input", "output", "(8)", "(8)"]
 
 
 def test_rows_of_layers_are_folded_where_they_repeat() -> None:

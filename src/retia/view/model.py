@@ -332,9 +332,9 @@ class _Maker:
 
 def _label(net: Net, said: str) -> str:
     """The expression without ports, not longer than a line."""
-    if not isinstance(net, Layer) or net.children or net.input is net.output is None and len(said) <= LONG:
-        return said
-    return net.brief
+    if not isinstance(net, Layer) or net.children:
+        return type(net).__name__
+    return said if net.input is net.output is None and len(said) <= LONG else net.brief
 
 
 def _family(net: Net) -> str:

@@ -9,7 +9,7 @@ from retia.view import svg
 from retia.view.layering import Point
 from retia.view.lettering import text_width
 from retia.view.model import View, number, show_sizes
-from retia.view.scene import SMALL, TITLE, Box, Edge, Frame, Label, Scene
+from retia.view.scene import BEHIND, SMALL, TITLE, Box, Edge, Frame, Label, Scene
 
 TOLD = 200
 """Layers that a picture's description tells one by one."""
@@ -58,7 +58,7 @@ def arrow(tip: Point, before: Point) -> str:
 
 def _frame(frame: Frame) -> Iterator[str]:
     kind = "frame shared" if frame.shared else "frame"
-    for behind in (8.0, 4.0) if frame.times > 1 else ():
+    for behind in (BEHIND, BEHIND / 2) if frame.times > 1 else ():
         yield svg.element(
             "rect", kind="frame", x=frame.x + behind, y=frame.y + behind, width=frame.width,
             height=frame.height, rx="8",
@@ -80,6 +80,11 @@ def _edge(edge: Edge) -> Iterator[str]:
 def _box(box: Box) -> Iterator[str]:
     kinds = f"box {box.family}" + (" shared" if box.shared else "")
     radius = box.height / 2 if box.round and not box.under else 12.0 if box.round else 4.0
+    for behind in (BEHIND, BEHIND / 2) if box.times > 1 else ():
+        yield svg.element(
+            "rect", kind=f"box {box.family}", x=box.x + behind, y=box.y + behind, width=box.width,
+            height=box.height, rx=radius,
+        )  # fmt: skip
     yield svg.element(
         "rect", f"<title>{escape(box.whole)}</title>", kind=kinds, x=box.x, y=box.y, width=box.width,
         height=box.height, rx=radius, data_part=box.part,

@@ -6,7 +6,7 @@ itself, and stands in the one around it as a box whose ports are where its lines
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from retia.view.folding import Entry, entries
@@ -24,11 +24,17 @@ WIDEST = 230.0
 PAD, HEAD, FOOT = 14.0, 26.0, 12.0
 """Of a frame: to the sides, above (the title stands there) and below."""
 
+BEHIND = 8.0
+"""How far the copies of what is folded look out behind it."""
+
 INNER = 1800.0
 """Height above which a group within the net is put into columns; the net itself is much earlier."""
 
 MOST = 300
 """Boxes of one group; of more, those in the middle become one."""
+
+PLAIN = ("Chain", "Graph", "At")
+"""Groups that do nothing but hold their parts."""
 
 FEW = 50
 """Boxes that a diagram has at most where its depth is left open."""
@@ -50,6 +56,7 @@ class Box:
     whole: str
     shared: bool = False
     round: bool = False
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -179,7 +186,7 @@ class _Maker:
         root = self.view.parts[""]
         inputs = {port.name: port for port in self.view.inputs}
         outputs = {port.name: port for port in self.view.outputs}
-        if root.kind == "group" and depth > 0 and not root.carried:
+        if root.kind == "group" and depth > 0 and root.type in PLAIN:
             made = replace(self._open(""), ports=inputs, results=outputs)
         else:
             made = _Group(
@@ -214,7 +221,8 @@ class _Maker:
         """A group with its entries; of one that holds only another group, that one's."""
         part = self.view.parts[path]
         only = self.view.parts[part.children[0]] if len(part.children) == 1 else None
-        if only is not None and only.kind == "group" and not only.shared and path:
+        is_told = path != "" or part.type not in PLAIN  # by the title of its frame
+        if only is not None and only.kind == "group" and not only.shared and is_told:
             inner = self._open(only.path)
             names = {port: end[1] for port, end in only.sources.items()}
             sources: dict[str, Mapping[str, End]] = {}
@@ -248,33 +256,30 @@ class _Maker:
             return self._framed(self._interior(self._copy(entry), depth), part, entry)
         if part.kind == "group" and depth > 0:
             return self._framed(self._interior(self._open(part.path), depth - 1), part, entry)
-        if entry.times > 1:
-            alone = _Group(
-                part.path.rpartition(".")[0], (Entry(entry.paths, 1, entry.paths),),
-                {part.path: {port: ("", port) for port in part.inputs}},
-                {port: (part.name, port) for port in part.outputs}, tuple(part.inputs),
-            )  # fmt: skip
-            return self._framed(self._interior(alone, depth), part, entry)
-        return self._layer(part)
+        return self._layer(part, entry)
 
-    def _layer(self, part: Part) -> _Placed:
+    def _layer(self, part: Part, entry: Entry) -> _Placed:
+        """A layer or a group that stays closed; the copies of it stand behind it."""
         label = part.label.removesuffix("()")
         said = []
         if part.kind == "group":
             inside = self._layers(part.path)
             said.append(f"{inside:,} layer{'s' * (inside != 1)}")
         if part.count != 0:
-            said.append("? parameters" if part.count is None else f"{part.count:,}")
+            each = " each" if entry.times > 1 and not part.shared else ""
+            said.append("? parameters" if part.count is None else f"{part.count:,}{each}")
         said += [f"shared: {part.shared}"] if part.shared else []
         said += ["frozen"] if part.frozen and part.count != 0 else []
         whole = f"{part.path or part.type}: {part.expression}"
-        box = _box(part.path, part.family, part.name, label, " · ".join(said), whole)
-        box = replace(box, shared=bool(part.shared), round=part.family == "combine")
-        placed = _Placed(box.width, box.height, boxes=[box])
-        ports = list(part.outputs)
-        placed.outs = {
-            port: box.width * (n + 1) / (len(ports) + 1) for n, port in enumerate(ports) if len(ports) > 1
-        }
+        name = part.name
+        if entry.times > 1:
+            name = f"×{entry.times}  {name} to {self.view.parts[entry.covered[-1]].name}"
+        box = _box(part.path, part.family, name, label, " · ".join(said), whole)
+        box = replace(box, shared=bool(part.shared), round=part.family == "combine", times=entry.times)
+        behind = BEHIND if entry.times > 1 else 0.0
+        placed = _Placed(box.width + behind, box.height + behind, boxes=[box])
+        placed.outs = _spread(part.outputs, box.width)
+        placed.ins = _spread(part.inputs, box.width) if entry.times > 1 else {}
         return placed
 
     def _layers(self, path: str) -> int:
@@ -321,8 +326,8 @@ class _Maker:
         made.frames.append(Frame(0, 0, width, height, around, title, title_x, entry.times, bool(part.shared)))
         made.take(inner, PAD, HEAD)
         if entry.times > 1:  # room for the copies behind
-            made.width += 8
-            made.height += 8
+            made.width += BEHIND
+            made.height += BEHIND
         return made
 
     def _interior(self, group: _Group, depth: int) -> _Placed:
@@ -426,6 +431,12 @@ class _Maker:
                 yield Label(x - 5 - text_width(shape, SMALL) if is_left else x + 5, y + 11, shape)
 
 
+def _spread(ports: Iterable[str], width: float) -> dict[str, float]:
+    """Places of ports along a side of a box."""
+    names = list(ports)
+    return {name: width * (n + 1) / (len(names) + 1) for n, name in enumerate(names)}
+
+
 def _heads(entry: Entry) -> tuple[str, ...]:
     """The parts of an entry that lines from outside go to."""
     return entry.covered if entry.hidden else entry.paths[:1]
@@ -447,8 +458,9 @@ def _title(view: View, part: Part, entry: Entry) -> str:
     count = number(total(counts))
     if entry.times > 1:
         first, last = view.parts[entry.covered[0]], view.parts[entry.covered[-1]]
+        once = f"shared: {part.shared}" if part.shared else "each"
         what = part.label.removesuffix("()") if len(copies) == 1 else f"{len(copies)} layers"
-        return f"×{entry.times}  {first.name} to {last.name}  {cut(what, SMALL, WIDEST)} · {count} each"
+        return f"×{entry.times}  {first.name} to {last.name}  {cut(what, SMALL, WIDEST)} · {count} {once}"
     said = [f"{part.name}  {part.type}".strip(), *([f"shared: {part.shared}"] if part.shared else [])]
     return cut(
         " · ".join([*said, *([count] if count != "0" else []), *(["frozen"] if part.frozen else [])]),
