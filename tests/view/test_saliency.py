@@ -395,6 +395,15 @@ def test_the_heat_in_the_picture_is_the_map_over_what_the_net_sees(method: str) 
     assert ax.get_title(loc="left") == found.title
 
 
+def test_of_many_pixels_the_strongest_are_clipped_and_counted() -> None:
+    net = rt.Chain(rt.Flatten(), rt.Linear(1), input=rt.Image(120, 100, color="gray")).init(seed=0)
+    found = net.saliency(np.ones((120, 100), np.float32), method="integrated")
+    ax = found.plot(ax=matplotlib.figure.Figure().subplots())
+    most = np.percentile(np.abs(found.map), 99.5)
+    assert ax.images[1].get_clim() == pytest.approx((-most, most))
+    assert ax.get_title(loc="left").splitlines()[1] == f"60 of 12,000 places clipped at {most:.3g}"
+
+
 def test_without_axes_a_figure_comes_back_and_is_saved(tmp_path) -> None:
     found = small().saliency(pixels())
     drawn = found.plot(tmp_path / "heat.png")

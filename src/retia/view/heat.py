@@ -47,8 +47,15 @@ def draw(found: Saliency, path: str | os.PathLike[str] | None, ax: Any) -> Any:
         drawn = _bars(found, ax)
     else:
         return picture(found.map, title=found.title).plot(path, ax)
-    drawn.set_title(found.title, fontsize=LABEL, loc="left", color=ink(drawn))
+    drawn.set_title(found.title + _clipped(found), fontsize=LABEL, loc="left", color=ink(drawn))
     return answer(drawn, ax, path)
+
+
+def _clipped(found: Saliency) -> str:
+    """A line on what the scale leaves out."""
+    most = limits(found.map)[1]
+    beyond = int((np.abs(found.map) > most).sum())
+    return f"\n{beyond:,} of {found.map.size:,} places clipped at {most:.3g}" if beyond else ""
 
 
 def _over_picture(found: Saliency, ax: Any) -> Any:
