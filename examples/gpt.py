@@ -2,8 +2,9 @@
 
 Four Transformer blocks of 128 numbers, 0.83 million parameters, windows of 128 letters. It is trained on the
 first 90 % of the plays as they were put together for such nets; the last 10 % is the validation part, and the
-figure is the loss there, in nats a letter. The baseline counts how often a letter follows two others. On two
-cores of a laptop it takes about ten minutes.
+figure is the loss there, in nats a letter; as is the custom with this text the same part chooses the epoch,
+here the last one. The baseline counts how often a letter follows two others. An epoch takes 200 seconds on
+two cores that do nothing else, so all of it ten minutes.
 
     python examples/gpt.py
 """

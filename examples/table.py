@@ -28,7 +28,8 @@ HEAD = """# What the examples reach
 `make examples` runs the scripts in `examples/` and writes this page; each is short, runs offline, and ends by
 telling what stands in its row. The figure was measured on examples that had no part in training and in
 choosing the net; the baseline is the same figure of something simpler, measured in the same run. The data
-comes with Retia, or lies in `../shared/data` beside the project, or where `--data` says.
+comes with Retia, or lies in `../shared/data` beside the project, or where `--data` says. The seconds are
+those of a machine that had other things to do at the same time.
 
 | job | data | split | parameters | figure | baseline | seconds | measured |
 | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -21,12 +21,12 @@ QUICK = {"recommender": 2000, "tables": 300}
 """Scripts that take seconds, and how many examples they are given."""
 
 SLOW = {
-    "detection": 30, "fashion": 500, "multitask": 500, "segmentation": 30, "spoken_digits": 120,
-    "verifier": 500,
+    "dates": 500, "detection": 30, "fashion": 500, "gpt": 200, "multitask": 500, "names": 500,
+    "segmentation": 30, "sentiment": 200, "spoken_digits": 120, "verifier": 500,
 }  # fmt: skip
 NEEDS = {
     "detection": "penn_fudan", "fashion": "fashion_mnist", "segmentation": "penn_fudan",
-    "spoken_digits": "fsdd",
+    "sentiment": "text", "spoken_digits": "fsdd",
 }  # fmt: skip
 """What of the prepared data a script reads."""
 
