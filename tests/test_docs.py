@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = {
     name: re.split(r"^## ", (ROOT / "docs" / f"{name}.md").read_text(encoding="utf8"), flags=re.M)
-    for name in ("data", "surgery", "training")
+    for name in ("data", "surgery", "training", "gallery")
 }
 SECTIONS = [(name, section) for name, (_, *sections) in PAGES.items() for section in sections]
 
@@ -71,3 +71,26 @@ def test_every_link_leads_somewhere(page: str) -> None:
 def test_every_file_that_is_named_is_there(page: str) -> None:
     named = re.findall(r"`((?:src|tests|docs|bench|examples)/[\w/]+\.\w+)`", (ROOT / page).read_text())
     assert [place for place in named if not (ROOT / place).is_file()] == []
+
+
+PICTURES = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "docs" / "gallery.md").read_text(encoding="utf8"))
+
+
+def test_every_block_of_the_gallery_but_the_first_has_its_picture() -> None:
+    first, *others = blocks((ROOT / "docs" / "gallery.md").read_text(encoding="utf8"))
+    drawn = [block for block in others if isinstance(ast.parse(block).body[-1], ast.Expr)]
+    assert drawn == others
+    assert len(PICTURES) == len({*PICTURES}) == len(others)
+    kept = {f"pictures/{path.name}" for path in (ROOT / "docs" / "pictures").iterdir()}
+    assert kept == {*PICTURES}
+
+
+@pytest.mark.parametrize("place", PICTURES)
+def test_a_picture_is_small_and_an_svg_is_light_and_dark_and_loads_nothing(place: str) -> None:
+    path = ROOT / "docs" / place
+    assert path.stat().st_size < 100_000
+    if path.suffix == ".svg":
+        text = path.read_text(encoding="utf8")
+        assert re.search(r"prefers-color-scheme: ?dark", text)
+        loaded = re.findall(r'(?:href|src)="([^"]*)"|url\(([^)]*)\)', text)
+        assert all(one.startswith(("#", "data:")) for one in map("".join, loaded))

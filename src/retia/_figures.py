@@ -179,7 +179,7 @@ def _written(drawn: Any, **how: Any) -> str:
     drawn.savefig(file, format="svg", dpi=PIXELS, metadata={"Date": None}, **how)
     text = file.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text[text.index("<svg") :], flags=re.S)
-    return text.strip()
+    return re.sub(r"\b([1-9]\d*\.\d\d)\d+", r"\1", text.strip())  # hundredths of a point are seen by nobody
 
 
 def _named(text: str) -> tuple[str, str]:
