@@ -16,9 +16,9 @@ from retia.view import svg
 from retia.view.dense import Column, inputs_of
 from retia.view.layering import Point
 from retia.view.lettering import cut, text_width
+from retia.view.marks import SMALL, TITLE
 from retia.view.model import View
 from retia.view.paint import arrow
-from retia.view.scene import SMALL, TITLE
 
 SHOWN = 8
 """Inputs that are drawn; the others come as one sum."""

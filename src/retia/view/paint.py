@@ -8,8 +8,8 @@ from html import escape
 from retia.view import svg
 from retia.view.layering import Point
 from retia.view.lettering import text_width
+from retia.view.marks import BEHIND, SMALL, TITLE, Box, Edge, Frame, Label, Scene
 from retia.view.model import View, number, show_sizes
-from retia.view.scene import BEHIND, SMALL, TITLE, Box, Edge, Frame, Label, Scene
 
 TOLD = 200
 """Layers that a picture's description tells one by one."""

@@ -1,31 +1,34 @@
-"""What a diagram of layers is made of, and where: boxes, frames around groups, lines between them.
+"""What a diagram of layers shows, and where: boxes, frames around groups, lines between them.
 
-It reads the view model, and gives marks with places; ``svg`` turns these into text. A group is laid out by
+It reads the view model, and gives marks with places; ``paint`` turns these into SVG. A group is laid out by
 itself, and stands in the one around it as a box whose ports are where its lines go in and out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from retia.view.folding import Entry, entries
 from retia.view.layering import Item, Line, Point, arrange
 from retia.view.lettering import cut, text_width
+from retia.view.marks import (
+    BEHIND,
+    FOOT,
+    HEAD,
+    PAD,
+    SMALL,
+    WIDEST,
+    Edge,
+    Frame,
+    Label,
+    Placed,
+    Scene,
+    box_of,
+    spread,
+)
 from retia.view.model import End, Held, Part, PortFacts, View, number, show_sizes, total
 from retia.view.wrapping import TALLEST, wrapped
-
-TITLE, SMALL = 12.0, 10.0
-"""Sizes of the letters, in pixels."""
-
-WIDEST = 230.0
-"""Of a box's text."""
-
-PAD, HEAD, FOOT = 14.0, 26.0, 12.0
-"""Of a frame: to the sides, above (the title stands there) and below."""
-
-BEHIND = 8.0
-"""How far the copies of what is folded look out behind it."""
 
 INNER = 1800.0
 """Height above which a group within the net is put into columns; the net itself is much earlier."""
@@ -38,93 +41,6 @@ PLAIN = ("Chain", "Graph", "At")
 
 FEW = 50
 """Boxes that a diagram has at most where its depth is left open."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """A layer, a port, or a group that is not opened, as a rectangle with one or two lines of text."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    part: str
-    family: str
-    name: str
-    label: str
-    under: str
-    whole: str
-    shared: bool = False
-    round: bool = False
-    times: int = 1
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A group that is opened, as a rectangle with a title; ``times`` is how often it stands there."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    part: str
-    title: str
-    title_x: float
-    times: int
-    shared: bool = False
-
-
-@dataclass(frozen=True)
-class Edge:
-    """A line; with an arrow where it ends at a box. ``around`` is the group that it runs in."""
-
-    points: tuple[Point, ...]
-    arrow: bool
-    around: str
-
-
-@dataclass(frozen=True)
-class Label:
-    """The shape of what a line carries, beside its beginning."""
-
-    x: float
-    y: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Everything that is drawn, with places on one sheet."""
-
-    width: float
-    height: float
-    boxes: tuple[Box, ...]
-    frames: tuple[Frame, ...]
-    edges: tuple[Edge, ...]
-    labels: tuple[Label, ...]
-
-
-@dataclass
-class _Placed:
-    """A box or a group with all that is in it, placed around its own corner."""
-
-    width: float
-    height: float
-    ins: dict[str, float] = field(default_factory=dict)
-    outs: dict[str, float] = field(default_factory=dict)
-    boxes: list[Box] = field(default_factory=list)
-    frames: list[Frame] = field(default_factory=list)
-    edges: list[Edge] = field(default_factory=list)
-    labels: list[Label] = field(default_factory=list)
-    opened: bool = False
-    reach: float = 0.0
-
-    def take(self, other: _Placed, x: float, y: float) -> None:
-        """Put another one's marks here, moved."""
-        self.boxes += [replace(box, x=box.x + x, y=box.y + y) for box in other.boxes]
-        self.frames += [replace(f, x=f.x + x, y=f.y + y, title_x=f.title_x + x) for f in other.frames]
-        self.edges += [replace(e, points=tuple((a + x, b + y) for a, b in e.points)) for e in other.edges]
-        self.labels += [replace(label, x=label.x + x, y=label.y + y) for label in other.labels]
 
 
 @dataclass(frozen=True)
@@ -181,7 +97,7 @@ class _Maker:
                 return depth
             depth += 1
 
-    def whole(self, depth: int) -> _Placed:
+    def whole(self, depth: int) -> Placed:
         """The net with its ports."""
         root = self.view.parts[""]
         inputs = {port.name: port for port in self.view.inputs}
@@ -248,7 +164,7 @@ class _Maker:
 
     # Places ---------------------------------------------------------------------------------------
 
-    def _entry(self, entry: Entry, depth: int) -> _Placed:
+    def _entry(self, entry: Entry, depth: int) -> Placed:
         part = self.view.parts[entry.paths[0]]
         if entry.hidden:
             return self._hidden(entry)
@@ -258,7 +174,7 @@ class _Maker:
             return self._framed(self._interior(self._open(part.path), depth - 1), part, entry)
         return self._layer(part, entry)
 
-    def _layer(self, part: Part, entry: Entry) -> _Placed:
+    def _layer(self, part: Part, entry: Entry) -> Placed:
         """A layer or a group that stays closed; the copies of it stand behind it."""
         label = part.label.removesuffix("()")
         said = []
@@ -274,12 +190,12 @@ class _Maker:
         name = part.name
         if entry.times > 1:
             name = f"×{entry.times}  {name} to {self.view.parts[entry.covered[-1]].name}"
-        box = _box(part.path, part.family, name, label, " · ".join(said), whole)
+        box = box_of(part.path, part.family, name, label, " · ".join(said), whole)
         box = replace(box, shared=bool(part.shared), round=part.family == "combine", times=entry.times)
         behind = BEHIND if entry.times > 1 else 0.0
-        placed = _Placed(box.width + behind, box.height + behind, boxes=[box])
-        placed.outs = _spread(part.outputs, box.width)
-        placed.ins = _spread(part.inputs, box.width) if entry.times > 1 else {}
+        placed = Placed(box.width + behind, box.height + behind, boxes=[box])
+        placed.outs = spread(part.outputs, box.width)
+        placed.ins = spread(part.inputs, box.width) if entry.times > 1 else {}
         return placed
 
     def _layers(self, path: str) -> int:
@@ -287,14 +203,14 @@ class _Maker:
         part = self.view.parts[path]
         return 1 if part.kind == "layer" else sum(map(self._layers, part.children))
 
-    def _hidden(self, entry: Entry) -> _Placed:
+    def _hidden(self, entry: Entry) -> Placed:
         """The box that stands for parts that are not drawn."""
         arrays = {held.path: held.count for path in entry.covered for held in self._learned(path)}
         count = total(arrays.values())
         said = f"{entry.covered[0]} to {entry.covered[-1]} · {number(count)}"
         more = f"+{sum(map(self._layers, entry.covered)):,} more layers"
-        box = _box(entry.covered[0], "group", "", more, said, said)
-        return _Placed(box.width, box.height, boxes=[box])
+        box = box_of(entry.covered[0], "group", "", more, said, said)
+        return Placed(box.width, box.height, boxes=[box])
 
     def _learned(self, path: str) -> Iterator[Held]:
         part = self.view.parts[path]
@@ -302,15 +218,15 @@ class _Maker:
         for child in part.children:
             yield from self._learned(child)
 
-    def _port(self, port: PortFacts, side: str) -> _Placed:
+    def _port(self, port: PortFacts, side: str) -> Placed:
         what = port.codec.partition("(")[0] or ("whole numbers" if port.kind == "int" else "")
         name = port.name if port.name == side else f"{side} {port.name}"
-        box = _box(
+        box = box_of(
             f"{side} {port.name}", "port", "", name, what, f"{name}: {port.codec or show_sizes(port.shape)}"
         )
-        return _Placed(box.width, box.height, boxes=[replace(box, round=True)])
+        return Placed(box.width, box.height, boxes=[replace(box, round=True)])
 
-    def _framed(self, inner: _Placed, part: Part, entry: Entry) -> _Placed:
+    def _framed(self, inner: Placed, part: Part, entry: Entry) -> Placed:
         """A group's inside in its frame, whose title stands where no line goes in."""
         title = _title(self.view, part, entry)
         wide = text_width(title, SMALL, bold=True) + 8
@@ -321,7 +237,7 @@ class _Maker:
             title_x = max(ins.values()) + 8
             width = max(width, title_x + wide + 8)
         height = inner.height + HEAD + FOOT
-        made = _Placed(width, height, ins, {port: x + PAD for port, x in inner.outs.items()}, opened=True)
+        made = Placed(width, height, ins, {port: x + PAD for port, x in inner.outs.items()}, opened=True)
         around = ", ".join(entry.paths)
         made.frames.append(Frame(0, 0, width, height, around, title, title_x, entry.times, bool(part.shared)))
         made.take(inner, PAD, HEAD)
@@ -330,7 +246,7 @@ class _Maker:
             made.height += BEHIND
         return made
 
-    def _interior(self, group: _Group, depth: int) -> _Placed:
+    def _interior(self, group: _Group, depth: int) -> Placed:
         """Entries and ports in layers."""
         placed = [self._entry(entry, depth) for entry in group.entries]
         at = {path: n for n, entry in enumerate(group.entries) for path in entry.covered}
@@ -348,7 +264,7 @@ class _Maker:
                 self._join(lines, group, placed, at, names, ins, end, (outs[port], ""))
         return self._drawn(group, placed, lines, ins, outs)
 
-    def _ports(self, group: _Group, placed: list[_Placed]) -> tuple[dict[str, int], dict[str, int]]:
+    def _ports(self, group: _Group, placed: list[Placed]) -> tuple[dict[str, int], dict[str, int]]:
         """The numbers of the ports' boxes, which are put behind the others."""
         used = {end[1] for feeds in group.sources.values() for end in feeds.values() if end[0] == ""}
         used |= {end[1] for end in group.ends.values() if end[0] == ""}
@@ -356,14 +272,14 @@ class _Maker:
         for name in group.ins:
             if name in used or name in group.ports:
                 ins[name] = len(placed)
-                placed.append(self._port(group.ports[name], "input") if group.ports else _Placed(0, 0))
+                placed.append(self._port(group.ports[name], "input") if group.ports else Placed(0, 0))
         for name in group.ends:
             outs[name] = len(placed)
-            placed.append(self._port(group.results[name], "output") if group.results else _Placed(0, 0))
+            placed.append(self._port(group.results[name], "output") if group.results else Placed(0, 0))
         return ins, outs
 
     def _join(
-        self, lines: dict[Line, str], group: _Group, placed: list[_Placed], at: Mapping[str, int],
+        self, lines: dict[Line, str], group: _Group, placed: list[Placed], at: Mapping[str, int],
         names: Mapping[str, str], ins: Mapping[str, int], end: End, target: tuple[int, str],
     ) -> None:  # fmt: skip
         """Add a line, with the shape of what it carries."""
@@ -381,9 +297,9 @@ class _Maker:
         return group.ports[port].shape if port in group.ports else None
 
     def _drawn(
-        self, group: _Group, placed: list[_Placed], lines: Mapping[Line, str], ins: Mapping[str, int],
+        self, group: _Group, placed: list[Placed], lines: Mapping[Line, str], ins: Mapping[str, int],
         outs: Mapping[str, int],
-    ) -> _Placed:  # fmt: skip
+    ) -> Placed:  # fmt: skip
         number = len(group.entries)
         told = {
             line: text for line, text in lines.items()
@@ -399,7 +315,7 @@ class _Maker:
         ]
         flat = list(lines)
         laid = wrapped(items, flat, arrange(items, flat), TALLEST if group.ports else INNER)
-        made = _Placed(laid.width, laid.height)
+        made = Placed(laid.width, laid.height)
         for n, each in enumerate(placed):
             made.take(each, laid.left[n], laid.top[n])
         made.ins = {name: laid.left[n] for name, n in ins.items() if not group.ports}
@@ -431,24 +347,9 @@ class _Maker:
                 yield Label(x - 5 - text_width(shape, SMALL) if is_left else x + 5, y + 11, shape)
 
 
-def _spread(ports: Iterable[str], width: float) -> dict[str, float]:
-    """Places of ports along a side of a box."""
-    names = list(ports)
-    return {name: width * (n + 1) / (len(names) + 1) for n, name in enumerate(names)}
-
-
 def _heads(entry: Entry) -> tuple[str, ...]:
     """The parts of an entry that lines from outside go to."""
     return entry.covered if entry.hidden else entry.paths[:1]
-
-
-def _box(part: str, family: str, name: str, label: str, under: str, whole: str) -> Box:
-    name = "" if name.lower() == label.partition("(")[0].lower() else cut(name, SMALL, WIDEST / 2)
-    before = text_width(name, SMALL) + 6 if name else 0.0
-    label = cut(label, TITLE, WIDEST - before, bold=True)
-    under = cut(under, SMALL, WIDEST)
-    width = max(before + text_width(label, TITLE, bold=True), text_width(under, SMALL), 34.0) + 20
-    return Box(0, 0, round(width, 1), 38.0 if under else 24.0, part, family, name, label, under, whole)
 
 
 def _title(view: View, part: Part, entry: Entry) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from retia.view import svg
 from retia.view.dense import Column, inputs_of
 from retia.view.lettering import text_width
+from retia.view.marks import SMALL
 from retia.view.model import View
 from retia.view.paint import titled
-from retia.view.scene import SMALL
 
 MOST = 16
 """Places of a column; of more units the first ones and the last are drawn, and the number of the others."""
