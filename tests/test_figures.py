@@ -3,9 +3,13 @@
 import re
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
+import sklearn.metrics as sk
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from scipy.special import softmax
+from sklearn.calibration import calibration_curve
 
 import retia as rt
 from retia import _figures as figures
@@ -95,3 +99,53 @@ def test_axes_that_are_given_come_back_and_keep_their_style(name, tmp_path):
     assert own.xaxis.label.get_color() == "lime"
     if own.get_legend() is not None:
         assert {to_hex(text.get_color()) for text in own.get_legend().get_texts()} == {"#00ff00"}
+
+
+# The numbers of pictures that show a measurement ---------------------------------------------------
+
+
+def decided(n=300, classes=4, seed=0):
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=(n, classes)).astype(np.float32) * 2
+    labels = np.where(rng.random(n) < 0.7, scores.argmax(1), rng.integers(0, classes, n))
+    net = rt.Chain(rt.Softmax(), input=classes, output=rt.Classes(range(classes)))
+    return rt.measure(net, (scores, labels)), softmax(scores.astype(np.float64), 1), labels
+
+
+def test_a_confusion_has_the_shares_of_each_row_and_every_count():
+    m, chances, labels = decided()
+    place = m.confusion.plot().axes[0]
+    counts = sk.confusion_matrix(labels, chances.argmax(1))
+    assert np.allclose(place.images[0].get_array(), counts / counts.sum(1, keepdims=True))
+    written = {text.get_position(): int(text.get_text()) for text in place.texts}
+    assert written == {(column, row): n for (row, column), n in np.ndenumerate(counts) if n}
+
+
+def test_a_reliability_diagram_is_that_of_scikit_learn():
+    m, chances, labels = decided()
+    place = m.calibration(10).plot().axes[0]
+    share, confidence = calibration_curve(chances.argmax(1) == labels, chances.max(1), n_bins=10)
+    line = place.lines[1]
+    assert np.allclose(line.get_xdata(), confidence, atol=1e-6)
+    assert np.allclose(line.get_ydata(), share)
+    assert np.allclose([bar.get_height() for bar in place.patches], share)
+
+
+def test_curves_over_thresholds_are_those_of_scikit_learn():
+    m, chances, labels = decided()
+    x, y, _ = sk.roc_curve(labels == 2, chances[:, 2], drop_intermediate=False)
+    line, chance = m.roc(2).plot().axes[0].lines
+    assert np.allclose(line.get_xdata(), x)
+    assert np.allclose(line.get_ydata(), y)
+    assert line.get_label() == f"2: AUC {sk.roc_auc_score(labels == 2, chances[:, 2]):.3f}"
+    assert [*chance.get_ydata()] == [0, 1]
+    place = m.precision_recall(2).plot().axes[0]
+    assert np.allclose(place.lines[1].get_ydata(), (labels == 2).mean())
+
+
+def test_a_rate_test_has_its_losses_and_its_suggestion():
+    place = TEST.plot().axes[0]
+    named = {line.get_label(): line for line in place.lines}
+    assert [*named["loss of each batch"].get_ydata()] == [*TEST.losses]
+    assert np.array_equal(named["smoothed"].get_ydata(), TEST.smoothed)
+    assert [*named["suggestion 0.1"].get_xdata()] == [TEST.suggestion] * 2
