@@ -298,12 +298,12 @@ def test_it_is_saved_as_svg_and_shown_by_notebooks(tmp_path: Path) -> None:
 def test_a_png_without_the_library_that_draws_it_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "cairosvg", None)
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
     with pytest.raises(rt.MissingExtraError) as caught:
         lenet().diagram().save(tmp_path / "net.png")
     assert str(caught.value) == (
-        "A diagram becomes a .png by cairosvg, which is not installed.\n"
-        '  fix   pip install cairosvg, or diagram.save("net.svg")'
+        "A diagram becomes a .png by resvg-py, which is not installed.\n"
+        '  fix   pip install resvg-py, or diagram.save("net.svg")'
     )
     assert not (tmp_path / "net.png").exists()
 

@@ -54,7 +54,7 @@ class Diagram:
         """Write it into a file, ``.svg`` or ``.png``.
 
         Raises:
-            ArgumentError: another ending. MissingExtraError: a ``.png`` without ``cairosvg``, which draws it.
+            ArgumentError: another ending. MissingExtraError: a ``.png`` without ``resvg-py``, which draws it.
             FileError: a file that cannot be written.
         """
         ending = Path(path).suffix.lower()
@@ -120,12 +120,12 @@ def _check_fitting(view: str, said: Mapping[str, Any]) -> None:
 
 
 def _pixels(drawn: str) -> bytes:
+    """The picture twice as large as it is shown, by resvg, which keeps texts to their widths."""
     try:
-        cairosvg: Any = import_module("cairosvg")
+        resvg: Any = import_module("resvg_py")
     except ModuleNotFoundError:
         raise MissingExtraError(
-            "A diagram becomes a .png by cairosvg, which is not installed.",
-            fix='pip install cairosvg, or diagram.save("net.svg")',
+            "A diagram becomes a .png by resvg-py, which is not installed.",
+            fix='pip install resvg-py, or diagram.save("net.svg")',
         ) from None
-    made: bytes = cairosvg.svg2png(bytestring=drawn.encode(), scale=2)
-    return made
+    return bytes(resvg.svg_to_bytes(svg_string=drawn, zoom=2))
