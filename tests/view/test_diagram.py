@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given
+from PIL import Image
 
 import retia as rt
 from nets.random_nets import nets
@@ -295,6 +296,15 @@ def test_it_is_saved_as_svg_and_shown_by_notebooks(tmp_path: Path) -> None:
     assert str(caught.value).endswith('\n  fix   save("net.svg")')
 
 
+def test_a_png_is_the_diagram_twice_as_large(tmp_path: Path) -> None:
+    drawn = lenet().diagram()
+    drawn.save(tmp_path / "net.png")
+    *_, wide, high = re.findall(r'viewBox="(\S+) (\S+) (\S+) (\S+)"', drawn.svg)[0]
+    with Image.open(tmp_path / "net.png") as picture:
+        assert picture.size == pytest.approx((2 * float(wide), 2 * float(high)), abs=2)
+        assert len(picture.convert("RGB").getcolors(2**24) or ()) > 20
+
+
 def test_a_png_without_the_library_that_draws_it_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,7 +313,7 @@ def test_a_png_without_the_library_that_draws_it_names_it(
         lenet().diagram().save(tmp_path / "net.png")
     assert str(caught.value) == (
         "A diagram becomes a .png by resvg-py, which is not installed.\n"
-        '  fix   pip install resvg-py, or diagram.save("net.svg")'
+        "  fix   pip install 'retia[diagrams]', or diagram.save(\"net.svg\")"
     )
     assert not (tmp_path / "net.png").exists()
 

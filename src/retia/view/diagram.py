@@ -126,6 +126,6 @@ def _pixels(drawn: str) -> bytes:
     except ModuleNotFoundError:
         raise MissingExtraError(
             "A diagram becomes a .png by resvg-py, which is not installed.",
-            fix='pip install resvg-py, or diagram.save("net.svg")',
+            fix="pip install 'retia[diagrams]', or diagram.save(\"net.svg\")",
         ) from None
     return bytes(resvg.svg_to_bytes(svg_string=drawn, zoom=2))
