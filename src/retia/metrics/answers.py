@@ -25,7 +25,7 @@ ROW = 6
 CELL, HIGH = 1.15, 1.5
 """Width and height of an example and its words, in inches."""
 
-CUT = 14
+CUT = 12
 """Longer labels are cut."""
 
 
