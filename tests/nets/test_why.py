@@ -93,6 +93,7 @@ def test_every_size_of_any_net_has_a_reason_that_speaks_of_the_net(net):
             known = [
                 "the layer is made so",
                 *(f"{side} is " for side in ("the input", "the output")),
+                *(f"{part}'s {side} is " for part in net.wiring.ends for side in ("input", "output")),
                 *labels,
             ]
             assert any(each in told for each in known), (path, line)

@@ -241,9 +241,9 @@ class Operation(Layer):
         if any(shape is None or not all(type(size) is int for size in shape) for shape in shapes):
             return {}
         kinds = self.takes or ("float",) * len(shapes)
-        given = [_meta(kind, (TRIED, *shape)) for kind, shape in zip(kinds, shapes, strict=True)]
-        arrays = [_meta(kind, tuple(sizes)) for kind, *sizes in self.constants]
         try:
+            given = [_meta(kind, (TRIED, *shape)) for kind, shape in zip(kinds, shapes, strict=True)]
+            arrays = [_meta(kind, tuple(sizes)) for kind, *sizes in self.constants]
             return {"*out": tuple(self._run(given, arrays, TRIED).shape[1:])}
         except Error:
             raise
