@@ -16,7 +16,7 @@ from retia.nets.codec import Codec, Reading
 from retia.nets.net import Net, missing_arrays
 from retia.nets.wires import Wire, apply
 from retia.nets.wiring import Value
-from retia.shapes import Extent
+from retia.shapes import Extent, varies
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -158,7 +158,7 @@ def _axis(net: Net, name: str) -> int:
 def _cut(net: Net, value: Value, batch: Tensor, taken: Intake) -> Tensor | list[Tensor]:
     """A batch without its padding: as it is where nothing varies, else one tensor for each example."""
     shape = (net.solution.shape(value) or ()) if taken.lengths else ()
-    if not any(isinstance(size, Extent) for size in shape):
+    if not varies(shape):
         return batch
     rows = []
     for number in range(len(batch)):

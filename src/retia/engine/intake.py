@@ -19,7 +19,7 @@ from retia.nets.inference import infer
 from retia.nets.net import Net
 from retia.nets.ports import Port
 from retia.nets.wiring import Declared, Wiring
-from retia.shapes import Extent, show
+from retia.shapes import Extent, show, varies
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,8 +70,7 @@ def intake(net: Net, thing: Any, many: bool | None = None) -> Intake:
             )
         taken.values[name] = batch.contiguous()
     check_shapes(net, taken.values)
-    if taken.lengths and len(taken):
-        check_lengths(net, {name: int(each.min()) for name, each in taken.lengths.items()})
+    check_lengths(net, taken.lengths)
     return taken
 
 
@@ -181,8 +180,18 @@ def check_shapes(net: Net, values: Mapping[str, Tensor]) -> None:
             known.add(key)
 
 
-def check_lengths(net: Net, shortest: Mapping[str, int]) -> None:
-    """Make sure that the shortest example is long enough for every layer."""
+def check_lengths(net: Net, lengths: Mapping[str, Tensor]) -> None:
+    """Make sure that the shortest example is long enough for every layer.
+
+    Args:
+        net: that takes the examples.
+        lengths: of varying sizes, by name, one for each example; nothing is checked where there are none.
+    Raises:
+        ShapeError: a layer takes longer ones only.
+    """
+    shortest = {name: int(each.min()) for name, each in lengths.items() if len(each)}
+    if not shortest:
+        return
     for node in net.wiring.nodes:
         known = {name: _at(size, shortest) for name, size in net.solution.sizes(node.path).items()}
         try:
@@ -243,8 +252,7 @@ def _by_codec(taken: Intake, port: Port, thing: Any, kind: torch.dtype, device: 
     many = taken.many if taken.many is not None else not codec.is_one(thing)
     taken.many = many
     things = thing if many else [thing]
-    varies = any(isinstance(size, Extent) for size in port.shape or ())
-    if varies:
+    if varies(port.shape):
         rows = codec.rows(things)
         packed = _together(taken, port, rows, rows[0].dtype if rows else kind)
     else:
@@ -255,7 +263,7 @@ def _by_codec(taken: Intake, port: Port, thing: Any, kind: torch.dtype, device: 
 def _by_rank(taken: Intake, port: Port, thing: Any, kind: torch.dtype, device: torch.device) -> Tensor:
     where = _where(port.name)
     shape = port.shape
-    if shape is not None and any(isinstance(size, Extent) for size in shape):
+    if varies(shape):
         return _padded(taken, port, thing, kind, where).to(device)
     if isinstance(thing, Sequence) and len(thing) == 0 and shape != (0,) and taken.many is not False:
         taken.many = True

@@ -140,8 +140,7 @@ class NetProgram:
         if set(given) - set(longest) or not fitting:
             told = ", ".join(f"{name} (0 to {most})" for name, most in longest.items()) or "none"
             raise ShapeError(f"program: lengths are {self.batch} whole numbers for each of: {told}.")
-        if found:
-            check_lengths(self.net, {name: int(each.min()) for name, each in found.items()})
+        check_lengths(self.net, found)
         return found
 
 

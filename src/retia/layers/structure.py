@@ -10,7 +10,7 @@ from retia.errors import ArgumentError, ShapeError
 from retia.layers.axes import MOST, PASS, around, in_batch
 from retia.nets.layer import Layer, layer
 from retia.nets.settings import setting, whole, whole_tuple
-from retia.shapes import Extent, Shape, Signature, Size, product, show, signature
+from retia.shapes import Extent, Shape, Signature, Size, product, show, signature, varies
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ class Flatten(Layer):
         sizes, total = known["*s"], known["n"]
         if sizes is None:
             return {}
-        if any(isinstance(size, Extent) for size in sizes[1:]):
+        if varies(sizes[1:]):
             raise ShapeError("only the first axis of what is flattened may vary.")
         if product(sizes) is not None:
             return {"n": product(sizes)}
@@ -102,8 +102,7 @@ class Reshape(Layer):
     def _varying(self, sizes: Shape, total: Extent) -> Size:
         rest = math.prod(each for each in self.size if each is not None)
         whole = total // rest if rest else 0
-        inside = any(isinstance(size, Extent) for size in sizes[1:])
-        if inside or self.size[:1] != (None,) or whole * rest != total:
+        if varies(sizes[1:]) or self.size[:1] != (None,) or whole * rest != total:
             raise ShapeError(
                 f"{show(sizes)} varies, so it becomes (?, ...) with the first size inferred, and only where "
                 f"its first axis alone varies and the other sizes divide it; got {show(self.size)}."

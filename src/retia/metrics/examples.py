@@ -197,12 +197,7 @@ class Examples:
             ShapeError: inputs or targets of another shape than the net's.
         """
         check_shapes(self.net, batch.inputs)
-        for name, values in batch.inputs.items():
-            if self._inputs[name].codec is None:  # codecs give finite numbers
-                _check_finite(name, values, batch.rows)
-        if batch.lengths and len(batch):
-            check_lengths(self.net, {name: int(each.min()) for name, each in batch.lengths.items()})
-        self.objective.check(batch.targets, batch.rows)
+        self._check(batch.inputs, batch.targets, batch.lengths, batch.rows)
 
     def check_all(self) -> bool:
         """``check`` of all examples where they are at hand; answers whether they are.
@@ -223,13 +218,23 @@ class Examples:
 
         Raises: as ``check``.
         """
-        lengths = self._lengths.of(packed, rows)
-        if lengths:
-            check_lengths(self.net, {name: int(each.min()) for name, each in lengths.items()})
-        for name in self.ports:
-            if self._inputs[name].codec is None:
-                _check_finite(name, packed[self._columns[name]], rows)
-        self.objective.check({name: packed[self._columns[name]] for name in self.objective.ports}, rows)
+        inputs = {name: packed[self._columns[name]] for name in self.ports}
+        targets = {name: packed[self._columns[name]] for name in self.objective.ports}
+        self._check(inputs, targets, self._lengths.of(packed, rows), rows)
+
+    def _check(
+        self,
+        inputs: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        lengths: Mapping[str, Tensor],
+        rows: Tensor | None,
+    ) -> None:
+        """``check`` of all but the shapes of inputs."""
+        for name, values in inputs.items():
+            if self._inputs[name].codec is None:  # codecs give finite numbers
+                _check_finite(name, values, rows)
+        check_lengths(self.net, lengths)
+        self.objective.check(targets, rows)
 
     def _side_by_side(self, rows: Tensor) -> Mapping[str, Tensor]:
         """Rows one after the other, as they are packed."""

@@ -24,7 +24,7 @@ from retia.metrics.scores import BOOLEAN, brier_of, decider, scale_of, wide
 from retia.metrics.terms import Term
 from retia.nets.net import Net
 from retia.nets.wiring import Value
-from retia.shapes import Extent
+from retia.shapes import varies
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -272,7 +272,7 @@ class Errors(OfOutput):
     def __init__(self, net: Net, term: Term) -> None:
         super().__init__(net, term)
         self.scale = scale_of(net, term)
-        self.by_position = any(isinstance(size, Extent) for size in self.shape or ())
+        self.by_position = varies(self.shape)
 
     def of(self, value: Tensor, target: Tensor, known: Tensor | None) -> Sums:
         wanted = wide(target)

@@ -9,9 +9,8 @@ from retia._torch import torch
 from retia.errors import DataError
 from retia.metrics.loss import SEQUENCE, Loss
 from retia.metrics.objective import Objective
-from retia.metrics.packers import varies
 from retia.nets.net import Net
-from retia.shapes import Extent, Shape
+from retia.shapes import Extent, Shape, varies
 from retia.sources.ragged import SIZES
 
 if TYPE_CHECKING:

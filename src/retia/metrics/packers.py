@@ -17,7 +17,7 @@ from retia.metrics.loss import CLASSES, LABELS, PAIRS, SEQUENCE, Loss
 from retia.metrics.terms import Term
 from retia.nets.codec import Codec
 from retia.nets.ports import Port
-from retia.shapes import Extent, Shape, show
+from retia.shapes import Shape, show, varies
 from retia.sources.packed import Packer
 from retia.sources.ragged import Ragged
 
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 
 BEYOND = -1
 """Stands beyond the end of a sequence of class numbers whose length is not the output's."""
-
-
-def varies(shape: Shape | None) -> bool:
-    """Whether sizes of a shape vary from example to example."""
-    return any(isinstance(size, Extent) for size in shape or ())
 
 
 def is_whole(things: Any) -> bool:

@@ -8,7 +8,7 @@ from retia._torch import torch
 from retia.errors import DataError, ShapeError
 from retia.metrics.loss import CLASSES, LABELS, PAIRS, SEQUENCE, SHARES, Loss
 from retia.metrics.sequence_losses import CTC
-from retia.shapes import Extent, Shape, show
+from retia.shapes import Extent, Shape, show, varies
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,7 +56,7 @@ def check_target(
             return
     elif shape is None or _fits(shape, got):
         _check_numbers(port, loss, target, rows)
-        if loss.form in (CLASSES, SHARES) and target.dim() > 1 and not _varies(shape):
+        if loss.form in (CLASSES, SHARES) and target.dim() > 1 and not varies(shape):
             _check_shares(port, loss, axis, target, rows)
         return
     raise ShapeError(
@@ -116,10 +116,6 @@ def _fits(shape: Shape, got: tuple[int, ...]) -> bool:
     return len(shape) == len(got) and all(
         s is None or isinstance(s, Extent) or s == g for s, g in zip(shape, got, strict=True)
     )
-
-
-def _varies(shape: Shape | None) -> bool:
-    return any(isinstance(size, Extent) for size in shape or ())
 
 
 def _check_whole(port: str, target: Tensor, what: str) -> None:

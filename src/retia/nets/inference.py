@@ -14,7 +14,7 @@ from retia.errors import Error, ShapeError
 from retia.nets.codec import Codec
 from retia.nets.ports import spec_shape
 from retia.nets.wiring import Declared, Node, Value, Wiring
-from retia.shapes import Conflict, Extent, Fact, Rest, Shape, Solver, Unknown, dimensions
+from retia.shapes import Conflict, Extent, Fact, Rest, Shape, Solver, Unknown, dimensions, varies
 from retia.shapes.solver import Pattern, describe, find, reasons, shape, sized, spread, value
 
 Terms = dict[str, "Unknown | Rest"]
@@ -50,7 +50,7 @@ class Solution:
 
     def varying(self, at: Value) -> bool:
         """Whether a value's shape varies from example to example."""
-        return any(isinstance(size, Extent) for size in self.shape(at) or ())
+        return varies(self.shape(at))
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class _Inference:
     def _check_varying(self, node: Node) -> None:
         for term, at in zip(node.signature.inputs, node.sources, strict=True):
             sizes = self.solution.shape(at)
-            if sizes is None or not any(isinstance(size, Extent) for size in sizes):
+            if sizes is None or not varies(sizes):
                 continue
             for position, name in enumerate(term.names(len(sizes))):
                 size = sizes[position]

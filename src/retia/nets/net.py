@@ -26,7 +26,7 @@ from retia.nets.registry import find
 from retia.nets.surgery.verbs import SurgeryVerbs
 from retia.nets.verbs import NetVerbs
 from retia.nets.wiring import Value, Wiring, join, lay_out
-from retia.shapes import Extent, Shape, show
+from retia.shapes import Shape, show, varies
 from retia.shapes.solver import reasons, spread, value
 
 if TYPE_CHECKING:
@@ -332,7 +332,7 @@ class Net(NetVerbs, SurgeryVerbs, ABC):
 
     def _check_known(self, shapes: Mapping[str, Shape | None]) -> None:
         unknown = [path for path, shape in shapes.items() if shape is None or None in shape]
-        varying = [p for p, s in shapes.items() if any(isinstance(size, Extent) for size in s or ())]
+        varying = [p for p, s in shapes.items() if varies(s)]
         if varying:
             raise ShapeError(
                 f"{varying[0]} has shape {show(shapes[varying[0]])}, but an array's size cannot vary.",

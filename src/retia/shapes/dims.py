@@ -120,6 +120,16 @@ def show(shape: Shape | None) -> str:
     return "(" + ", ".join("?" if size is None else str(size) for size in shape) + ")"
 
 
+def varies(shape: Shape | None) -> bool:
+    """Whether a size of a shape varies from example to example; not as far as it is unknown.
+
+    Example:
+        >>> varies((extent("n"), 50)), varies((3, None)), varies(None)
+        (True, False, False)
+    """
+    return any(isinstance(size, Extent) for size in shape or ())
+
+
 def product(sizes: Shape) -> Size | None:
     """The number of elements of a shape; None while a size is unknown.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from retia.nets import Codec, Net
-from retia.shapes import Extent
+from retia.shapes import varies
 from retia.sources.feeds import columns, numbers
 from retia.sources.packed import Packer
 from retia.sources.ragged import Ragged
@@ -32,6 +32,6 @@ def codecs_of(by: Net | Mapping[str, Codec] | None) -> Mapping[str, Codec]:
 def _encoder(codec: Codec | None) -> Packer:
     if codec is None:
         return numbers
-    if any(isinstance(size, Extent) for size in codec.shape or ()):
+    if varies(codec.shape):
         return lambda things: Ragged.of([codec.encode([thing])[0] for thing in things])
     return lambda things: codec.encode([*things])  # a list, which no codec takes for one thing

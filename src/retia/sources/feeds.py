@@ -39,7 +39,7 @@ because its kernels then waited for a processor.
 """
 UNKNOWN_MEMORY = 4 * 2**30
 TRIED = 16
-"""So many rows tell how much memory all of them take."""
+"""So many rows of several sizes tell how much memory all of them take."""
 
 
 class Feed(ABC):
@@ -304,14 +304,24 @@ def feed(
     """
     _check(data, packers)
     limit = free_memory() // 4 if limit is None else limit
-    rows = np.unique(np.linspace(0, len(data) - 1, TRIED).astype(np.int64))
-    tried = [pack(data, name, packer, rows) for name, packer in packers.items()]
-    values = [each.values if isinstance(each, Ragged) else each for each in tried]
-    needed = len(data) / len(rows) * sum(each.numel() * each.element_size() for each in values)
-    if needed > limit or data.streams:
-        varies = any(isinstance(each, Ragged) for each in tried)
-        return StreamingFeed(data, packers, threads=threads, varies=varies)
+    tried = [_tried(data, name, packer) for name, packer in packers.items()]
+    if sum(needed for needed, _ in tried) > limit or data.streams:
+        return StreamingFeed(data, packers, threads=threads, varies=any(varies for _, varies in tried))
     return resident(columns(data, packers, threads=threads))
+
+
+def _tried(data: Data, name: str, packer: Packer) -> tuple[float, bool]:
+    """How many bytes a column takes when it is packed, and whether its rows vary in size.
+
+    Where all rows are as large as the first no other one is packed for it: pictures take their time.
+    """
+    one = pack(data, name, packer, np.zeros(1, np.int64))
+    if not isinstance(one, Ragged):
+        return len(data) * one.numel() * one.element_size(), False
+    rows = np.unique(np.linspace(0, len(data) - 1, TRIED).astype(np.int64))
+    some = pack(data, name, packer, rows)
+    assert isinstance(some, Ragged)
+    return len(data) / len(rows) * some.values.numel() * some.values.element_size(), True
 
 
 def columns(

@@ -22,7 +22,7 @@ from retia.nets.expression import Content
 from retia.nets.net import Net
 from retia.nets.settings import declared, real, setting, settle
 from retia.nets.wiring import Value
-from retia.shapes import Extent, show
+from retia.shapes import show, varies
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,7 +110,7 @@ class MixUp(Mix):
                     fix="leave mix= out",
                     path=name,
                 )
-            if any(isinstance(size, Extent) for size in port.shape or ()):
+            if varies(port.shape):
                 raise TrainingError(
                     f"MixUp: {name} varies in size, and what is of two sizes has no mean.",
                     fix="leave mix= out",
