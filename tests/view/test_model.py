@@ -59,8 +59,26 @@ def test_sharing_is_told_with_the_place_that_keeps_the_arrays() -> None:
         input={"a": 2, "b": 2},
     )
     parts = [part for part in view(net).layers if part.shared]
-    assert [(part.shared, part.first, part.count) for part in parts] == [("f", parts[0].path, 9)] * 2
+    assert [(part.shared, part.only, part.count) for part in parts] == [("f", (), 9)] * 2
+    assert [[held.lent for held in part.arrays] for part in parts] == [[False] * 2, [True] * 2]
+    assert {held.path for part in parts for held in part.arrays} == {*net.array_shapes()}
     assert view(net).count == 9
+
+
+def test_an_array_that_is_tied_stands_with_the_layer_that_keeps_it() -> None:
+    net = rt.Chain(tokens=rt.Embedding(4, classes=9), head=rt.Linear(9), input=()).tie(
+        "tokens.weight", "head.weight"
+    )
+    parts = view(net).parts
+    assert [(held.name, held.path, held.lent, held.shape) for held in parts["head"].arrays] == [
+        ("weight", "tokens.weight", True, (9, 4)),
+        ("bias", "head.bias", False, (9,)),
+    ]
+    assert parts["head"].only == ("weight",)
+    assert view(net).count == net.count == 45
+    assert "only='weight'" in str(net)
+    lines = {line.split()[0]: line.split()[-1] for line in str(net).splitlines()}
+    assert [lines[name] for name in ("tokens", "head", "total")] == ["36", "9", "45"]
 
 
 def test_what_an_operator_carries_on_is_no_input_of_it() -> None:

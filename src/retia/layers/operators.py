@@ -123,7 +123,7 @@ class Map(Along):
         >>> rt.Map(rt.Reduce("mean"), input=("n", 2))([[[1.0, 3.0], [5.0, 7.0]], [[0.0, 1.0]]])
         [tensor([2., 6.]), tensor([0.5000])]
         >>> rt.Map(rt.Chain(rt.Conv2d(4, 3), rt.Flatten()), input=("n", 1, 5, 5)).outputs["output"].shape
-        (Extent(terms=((('n',), 1),), constant=0), 36)
+        (n, 36)
     """
 
     def validate(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from retia.errors import ShapeError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Quotient:
     """The atom ``floor(numerator / divisor)`` of an extent."""
 
@@ -23,12 +23,14 @@ class Quotient:
     def __str__(self) -> str:
         return f"({self.numerator})//{self.divisor}"
 
+    __repr__ = __str__
+
 
 Atom: TypeAlias = "str | Quotient"
 Monomial: TypeAlias = "tuple[Atom, ...]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Extent:
     """A size that varies: ``constant`` plus the sum of ``coefficient * product of atoms``.
 
@@ -101,6 +103,8 @@ class Extent:
         if self.constant:
             parts += ["-" if self.constant < 0 else "+", str(abs(self.constant))]
         return " ".join(parts[1:]) if parts[0] == "+" else "-" + " ".join(parts[1:])
+
+    __repr__ = __str__
 
 
 LARGEST = 2**63

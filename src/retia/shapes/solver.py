@@ -40,8 +40,8 @@ class Unknown:
     """One size that may become known."""
 
     label: str
-    bound: Unknown | Size | None = None
-    fact: Fact | None = None
+    bound: Unknown | Size | None = field(default=None, repr=False)
+    fact: Fact | None = field(default=None, repr=False)
 
 
 @dataclass(eq=False)
@@ -49,9 +49,9 @@ class Rest:
     """A run of sizes (a star in a signature) whose length may become known."""
 
     label: str
-    bound: Pattern | None = None
-    fact: Fact | None = None
-    near: Pattern | None = None
+    bound: Pattern | None = field(default=None, repr=False)
+    fact: Fact | None = field(default=None, repr=False)
+    near: Pattern | None = field(default=None, repr=False)
 
 
 Item: TypeAlias = "int | Extent | Unknown | Rest"

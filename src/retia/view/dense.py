@@ -78,7 +78,7 @@ def numbered(net: Net, view: View, found: Sequence[Column], x: Any = None) -> Vi
     arrays = net.arrays
     weights: dict[str, dict[str, Any]] = {}
     for column in found[1:]:
-        held = {h.path.rpartition(".")[2]: h.path for h in view.parts[column.linear or ""].arrays}
+        held = {h.name: h.path for h in view.parts[column.linear or ""].arrays}
         if all(path in arrays for path in held.values()):
             weights[column.linear or ""] = {name: arrays[path].detach().cpu() for name, path in held.items()}
     view = view.attach("weights", weights)

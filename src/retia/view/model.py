@@ -47,14 +47,18 @@ class Held:
     """One array of a layer.
 
     Attributes:
-        path: where it is kept, which is another layer's path where it is shared.
+        name: what the layer calls it.
+        path: where it is kept.
+        lent: whether that is with another layer, as it is shared.
         shape: its sizes.
         count: its elements; None while a size is unknown.
         learned: whether gradients move it.
         frozen: whether a learning rate of 0 keeps it.
     """
 
+    name: str
     path: str
+    lent: bool
     shape: Sizes
     count: int | None
     learned: bool
@@ -91,7 +95,7 @@ class Part:
         arrays: of a layer, what it owns.
         count: its parameters and those within, shared ones once; None while a size is unknown.
         shared: the name that its arrays are shared under; ``""`` for none.
-        first: the path of the part that keeps its arrays; its own, if they are not shared.
+        only: the arrays that are, where that is not all of them.
         frozen: whether nothing in it is trained.
         children: of a group, the paths of its parts in the order of computation.
     """
@@ -111,7 +115,7 @@ class Part:
     arrays: tuple[Held, ...] = ()
     count: int | None = 0
     shared: str = ""
-    first: str = ""
+    only: tuple[str, ...] = ()
     frozen: bool = False
     children: tuple[str, ...] = ()
 
@@ -230,13 +234,14 @@ class _Maker:
         self.shapes: dict[Value, Sizes] = {}
 
     def parts(self) -> dict[str, Part]:
-        self._add(self.net, "", "", {})
+        self._add(self.net, "", {})
         return {path: self.made[path] for path in self.order}
 
-    def _add(self, net: Net, path: str, shared: str, sources: Mapping[str, End]) -> set[str]:
+    def _add(self, net: Net, path: str, sources: Mapping[str, End]) -> set[str]:
         """Add a part and those within; answers the paths of the layers in it."""
+        sharing = None
         while isinstance(net, Shared):
-            shared, net = net.name, net.net
+            sharing, net = net, net.net
         self.order.append(path)
         keys = {path} if path in self.nodes else set()
         facts: dict[str, Any] = {}
@@ -260,8 +265,8 @@ class _Maker:
             sources=sources,
             arrays=self._held(node) if node is not None else (),
             count=total(learned.values()),
-            shared=shared,
-            first=node.key if node is not None else path,
+            shared=sharing.name if sharing is not None else "",
+            only=sharing.only if sharing is not None else (),
             frozen=self._is_frozen(keys, learned),
             **facts,
         )
@@ -283,7 +288,7 @@ class _Maker:
                 sources = dict(net.links[name])
             else:
                 sources = {port: given[value] for port, value in wiring.starts[inner].items()}
-            keys |= self._add(net.children[name], inner, "", sources)
+            keys |= self._add(net.children[name], inner, sources)
             given.update({value: (name, port) for port, value in wiring.ends[inner].items()})
             children.append(inner)
         if isinstance(net, Graph):
@@ -297,7 +302,7 @@ class _Maker:
         wiring = self.net.wiring
         ports = {target: port for port, target in net.targets([*wiring.starts[path]]).items()}
         starts = wiring.starts[inner]
-        keys |= self._add(net.net, inner, "", {name: ("", ports.get(name, name)) for name in starts})
+        keys |= self._add(net.net, inner, {name: ("", ports.get(name, name)) for name in starts})
         carried = self._shapes({name: value for name, value in starts.items() if name not in ports})
         ends = {port: ("net", origin) for port, origin in net.origins().items() if port in wiring.ends[path]}
         return {"children": (inner,), "ends": ends, "carried": carried}
@@ -325,9 +330,10 @@ class _Maker:
 
     def _arrays(self, node: Node) -> Iterator[Held]:
         for name, array in node.layer.owns().items():
-            at, shape = join(node.key, name), sizes(self.net.solution.array_shape(node.key, name))
+            layer, there = node.home(name)
+            at, shape = join(layer, there), sizes(self.net.solution.array_shape(layer, there))
             still = self.rates is not None and array.learned and at not in self.rates.moved
-            yield Held(at, shape, _elements(shape), array.learned, still)
+            yield Held(name, at, layer != node.path, shape, _elements(shape), array.learned, still)
 
 
 def _label(net: Net, said: str) -> str:

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from retia.errors import NotYetError
 from retia.nets import Net
-from retia.view.model import Part, PortFacts, Sizes, View, number, show_sizes, view
+from retia.view.model import Part, PortFacts, Sizes, View, number, show_sizes, total, view
 
 NARROWEST = 60
 HEADINGS = ("name", "layer", "from", "input", "output", "trained", "parameters")
@@ -153,13 +153,20 @@ def _parts(seen: View) -> Iterator[Line]:
         yield Line(
             name=part.name or "*",
             depth=path.count("."),
-            what=f"Shared({part.shared!r}, {part.expression})" if part.shared else part.expression,
+            what=_what(part),
             sources=_sources(part) if around.type == "Graph" else "",
             input=_shapes(part.inputs),
             output=_shapes(part.outputs),
             trained="frozen" if part.frozen and part.arrays else "",
             count=_count(part),
         )
+
+
+def _what(part: Part) -> str:
+    if not part.shared:
+        return part.expression
+    only = f", only={part.only[0]!r}" if len(part.only) == 1 else f", only={part.only!r}" if part.only else ""
+    return f"Shared({part.shared!r}, {part.expression}{only})"
 
 
 def _sources(part: Part) -> str:
@@ -176,9 +183,10 @@ def _shapes(ports: Mapping[str, Sizes]) -> str:
 def _count(part: Part) -> str:
     if not part.arrays:
         return ""
-    if part.first != part.path:
+    if all(held.lent for held in part.arrays):
         return "shared"
-    return number(part.count) if any(held.learned for held in part.arrays) else ""
+    learned = [held for held in part.arrays if held.learned]
+    return number(total(held.count for held in learned if not held.lent)) if learned else ""
 
 
 def _totals(seen: View) -> Iterator[Line]:
