@@ -34,7 +34,7 @@ SEVERAL = ("aten::nll_loss_forward", "aten::max_pool2d_with_indices")
 """Operations of several results whose ``out=`` variant is written by hand and takes any layout."""
 
 KEEPERS = ("aten::mkldnn_rnn_layer",)
-"""Operations that give what their derivatives need only while derivatives are recorded."""
+"""Operations that give what their derivatives need, in other kernels, only while derivatives are recorded."""
 
 
 @lru_cache(maxsize=1024)
@@ -58,11 +58,15 @@ def forms(op: Any) -> tuple[Form, ...]:
 
 
 @lru_cache(maxsize=1024)
-def direct(op: Any) -> Callable[..., Any]:
-    """The cheapest way to call an overload that places its results; it may refuse with a ``TypeError``."""
+def direct(op: Any, *, whole: bool = False) -> Callable[..., Any]:
+    """The cheapest way to call an overload that places its results; it may refuse with a ``TypeError``.
+
+    Args:
+        whole: whether it gives all of its results, also those for derivatives.
+    """
     if op is torch.ops.aten.view.default:
         return torch.Tensor.view
-    if op._schema.name in KEEPERS:
+    if op._schema.name in KEEPERS and whole:
         return torch.enable_grad()(op)  # type: ignore[no-any-return]
     ways = forms(op)
     return ways[0].function if ways and ways[0].bound else op

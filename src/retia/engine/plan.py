@@ -307,7 +307,7 @@ class Planner:
     def _as_it_is(self, call: Call) -> None:
         """Call as it was recorded; its results stand where PyTorch puts them, or where they stood before."""
         args, kwargs = self._given(call)
-        op, found = _called(call.op, args, kwargs)
+        op, found = _called(call, args, kwargs)
         several = isinstance(found, list | tuple)
         results = found if several else (found,)
         fresh = set(call.made()) - set(call.written())
@@ -388,8 +388,9 @@ def _is_small(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu" and tensor.numel() * tensor.element_size() <= SMALL
 
 
-def _called(op: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
+def _called(call: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
     """The cheapest function that makes a call, and what it gives."""
+    op = direct(call.op, whole=None not in call.results)
     with suppress(TypeError):  # the operation's Python name may take other arguments
-        return direct(op), direct(op)(*args, **kwargs)
-    return op, op(*args, **kwargs)
+        return op, op(*args, **kwargs)
+    return call.op, call.op(*args, **kwargs)
