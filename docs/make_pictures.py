@@ -57,10 +57,12 @@ def gallery() -> None:
         shown = eval(compile(ast.Expression(last.value), "gallery.md", "eval"), names)
         if hasattr(shown, "_repr_svg_"):
             (DOCS / place).write_text(shown._repr_svg_(), encoding="utf8")
-        elif place.endswith(".svg"):
-            (DOCS / place).write_text(shown._repr_mimebundle_()["image/svg+xml"], encoding="utf8")
+            continue
+        forms, _ = shown._repr_mimebundle_()
+        if place.endswith(".svg"):
+            (DOCS / place).write_text(forms["image/svg+xml"], encoding="utf8")
         else:
-            (DOCS / place).write_bytes(shown._repr_mimebundle_()["image/png"])
+            (DOCS / place).write_bytes(forms["image/png"])
 
 
 if __name__ == "__main__":

@@ -72,21 +72,23 @@ def test_names_within_pictures_of_one_page_differ():
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_notebook_shows_figures_and_results_as_pictures(name):
     thing = DRAWN[name]
-    of_figure = thing.plot()._repr_mimebundle_()
-    assert of_figure["image/svg+xml"].startswith("<svg ")
-    assert thing._repr_mimebundle_() == {**of_figure, "text/plain": str(thing)}
+    of_figure, said = thing.plot()._repr_mimebundle_()
+    assert re.match(r'<svg [^>]*role="img" aria-label="[^"]{5,}"', of_figure["image/svg+xml"])
+    assert thing._repr_mimebundle_() == ({**of_figure, "text/plain": str(thing)}, said)
 
 
 def test_a_notebook_gets_a_png_where_an_svg_would_be_large(monkeypatch):
     monkeypatch.setattr(figures, "LARGEST", 1000)
-    bundle = M.confusion.plot()._repr_mimebundle_()
+    bundle, said = M.confusion.plot()._repr_mimebundle_()
     assert sorted(bundle) == ["image/png", "text/plain"]
     assert bundle["image/png"].startswith(b"\x89PNG")
+    assert said == {"image/png": {"alt": figures.said(M.confusion.plot())}}
+    assert "true" in said["image/png"]["alt"]
 
 
 def test_without_matplotlib_a_notebook_gets_text(monkeypatch):
     monkeypatch.setattr(figures, "_figure", Late("matplotlib_that_nobody_has.figure", extra="plots"))
-    assert M.confusion._repr_mimebundle_() == {"text/plain": str(M.confusion)}
+    assert M.confusion._repr_mimebundle_() == ({"text/plain": str(M.confusion)}, {})
 
 
 @pytest.mark.parametrize("name", DRAWN)

@@ -13,7 +13,7 @@ import io
 import os
 import re
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from retia._late import Late
 from retia.errors import Error
@@ -41,6 +41,9 @@ PIXELS = 150
 
 LARGEST = 2**19
 """A notebook is given the SVG of a figure up to so many characters, else the PNG."""
+
+Bundle: TypeAlias = tuple[dict[str, Any], dict[str, Any]]
+"""What a notebook is given of a thing: its forms, and what is to be said of them."""
 
 
 def figure(width: float, height: float, places: int = 1, down: int = 1) -> tuple[Any, list[Any]]:
@@ -89,12 +92,12 @@ class Drawable:
         """Draw it on a figure of its own; for leaves to fill in."""
         raise NotImplementedError
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         try:
-            drawn = self.plot()
+            shown, told = self.plot()._repr_mimebundle_()
         except Error:  # matplotlib is missing, or there is nothing to draw
-            return {"text/plain": str(self)}
-        return {**drawn._repr_mimebundle_(), "text/plain": str(self)}
+            return {"text/plain": str(self)}, {}
+        return {**shown, "text/plain": str(self)}, told
 
 
 # Style --------------------------------------------------------------------------------------------
@@ -158,7 +161,17 @@ def svg(drawn: Any) -> str:
     light = f".{name} {{ color: {INK}; stroke-linejoin: round }}"
     style = f"<style>{light} @media (prefers-color-scheme: dark) {{ {dark} }}</style>"
     head, body = text.split(">", 1)
-    return f'{head} class="{name}" role="img">{style}{body}'
+    return f'{head} class="{name}" role="img" aria-label="{html.escape(said(drawn))}">{style}{body}'
+
+
+def said(drawn: Any) -> str:
+    """A figure in a line, for those who cannot see it: its titles, and what is drawn against what."""
+    told = []
+    for ax in drawn.axes:
+        sides = " against ".join(side for side in (ax.get_ylabel(), ax.get_xlabel()) if side)
+        told += [": ".join(text for text in (ax.get_title(), sides) if text)]
+    whole = [drawn.get_suptitle(), *dict.fromkeys(told)]
+    return re.sub(r"\s+", " ", "; ".join(text for text in whole if text)) or "a figure"
 
 
 def inline(drawn: Any, label: str) -> str:
@@ -196,14 +209,14 @@ def _named(text: str) -> tuple[str, str]:
     return "".join(f"{start}-{names[part]}" if is_name else part for part, is_name in pieces), start
 
 
-def _bundle(drawn: Any, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+def _bundle(drawn: Any, include: Any = None, exclude: Any = None) -> Bundle:
     """What a notebook shows of a figure."""
     text = svg(drawn)
     if len(text) <= LARGEST:
-        return {"text/plain": repr(drawn), "image/svg+xml": text}
+        return {"text/plain": repr(drawn), "image/svg+xml": text}, {}
     file = io.BytesIO()
     drawn.savefig(file, format="png", dpi=PIXELS)
-    return {"text/plain": repr(drawn), "image/png": file.getvalue()}
+    return {"text/plain": repr(drawn), "image/png": file.getvalue()}, {"image/png": {"alt": said(drawn)}}
 
 
 def _kind() -> Any:

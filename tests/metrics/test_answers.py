@@ -98,7 +98,7 @@ def test_what_cannot_be_drawn_is_a_table_also_in_a_notebook():
     net = rt.Chain(rt.Softmax(), input=2, output=rt.Classes(["cat", "dog"]))
     m = rt.measure(net, ([[0.0, 3.0], [2.0, 0.0], [0.0, 1.0]], ["cat", "dog", "dog"]))
     bundle = m.mistakes()._repr_mimebundle_()
-    assert bundle == {"text/plain": str(m.mistakes())}
+    assert bundle == ({"text/plain": str(m.mistakes())}, {})
     with pytest.raises(rt.DataError, match="The set has no pictures to show: input, output"):
         m.mistakes().plot()
     none = m.confusion["cat", "cat"].show()
@@ -119,7 +119,7 @@ def test_a_number_of_examples_is_at_least_1_and_outputs_decide():
 
 def test_a_notebook_gets_the_sheet_as_svg_with_the_pictures_within():
     m, _ = measured()
-    bundle = m.mistakes(3)._repr_mimebundle_()
+    bundle, _ = m.mistakes(3)._repr_mimebundle_()
     assert bundle["text/plain"] == str(m.mistakes(3))
     assert bundle["image/svg+xml"].count("data:image/png;base64,") == 1  # composed
     assert "http" not in bundle["image/svg+xml"].replace("http://www.w3.org/", "")

@@ -40,11 +40,12 @@ def test_things_are_told_by_what_they_are(tmp_path):
 
 
 def test_a_notebook_gets_a_picture_or_a_table():
-    bundle = rt.data((np.zeros((2, 8, 8), np.uint8), ["a", "b"])).show()._repr_mimebundle_()
+    bundle, said = rt.data((np.zeros((2, 8, 8), np.uint8), ["a", "b"])).show()._repr_mimebundle_()
     assert sorted(bundle) == ["image/png", "text/plain"]
+    assert said == {"image/png": {"alt": "Data: 2 examples"}}
     with Image.open(io.BytesIO(bundle["image/png"])) as opened:
         assert opened.format == "PNG"
-    bundle = rt.data((["<b>", "c"], [1, 2])).show()._repr_mimebundle_()
+    bundle, _ = rt.data((["<b>", "c"], [1, 2])).show()._repr_mimebundle_()
     assert "&lt;b&gt;" in bundle["text/html"]
     assert "<b>" not in bundle["text/html"]
 

@@ -207,6 +207,6 @@ def test_what_cannot_be_drawn_is_refused(array, how, message) -> None:
 
 
 def test_a_notebook_shows_it() -> None:
-    bundle = rt.picture([[1.0, 2.0]])._repr_mimebundle_()
+    bundle, _ = rt.picture([[1.0, 2.0]])._repr_mimebundle_()
     assert bundle["text/plain"] == "<Picture: 1 × 2, 1 to 2>"
     assert bundle["image/svg+xml"].startswith("<svg")

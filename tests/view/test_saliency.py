@@ -409,7 +409,7 @@ def test_without_axes_a_figure_comes_back_and_is_saved(tmp_path) -> None:
     drawn = found.plot(tmp_path / "heat.png")
     assert isinstance(drawn, matplotlib.figure.Figure)
     assert (tmp_path / "heat.png").stat().st_size > 1000
-    assert set(found._repr_mimebundle_()) == {"text/plain", "image/svg+xml"}
+    assert set(found._repr_mimebundle_()[0]) == {"text/plain", "image/svg+xml"}
 
 
 def test_the_bars_of_a_table_are_the_numbers() -> None:

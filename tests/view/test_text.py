@@ -15,28 +15,30 @@ DIGITS = rt.Chain(
 
 def test_the_table_of_a_chain_shows_layers_shapes_and_counts() -> None:
     assert str(DIGITS) == (
-        "name    layer        input     output    parameters\n"
-        "---------------------------------------------------\n"
+        "name    layer        input     output    arrays         parameters\n"
+        "------------------------------------------------------------------\n"
         "input                          (28, 28)\n"
-        "---------------------------------------------------\n"
+        "------------------------------------------------------------------\n"
         "0       Flatten()    (28, 28)  (784)\n"
-        "1       Linear(200)  (784)     (200)        157,000\n"
+        "1       Linear(200)  (784)     (200)     200x784 + 200     157,000\n"
         "2       ReLU()       (200)     (200)\n"
-        "3       Linear(60)   (200)     (60)          12,060\n"
+        "3       Linear(60)   (200)     (60)      60x200 + 60        12,060\n"
         "4       ReLU()       (60)      (60)\n"
-        "5       Linear(10)   (60)      (10)             610\n"
+        "5       Linear(10)   (60)      (10)      10x60 + 10            610\n"
         "6       Softmax()    (10)      (10)\n"
-        "---------------------------------------------------\n"
+        "------------------------------------------------------------------\n"
         "output                         (10)\n"
-        "---------------------------------------------------\n"
-        "total                                       169,670\n"
+        "------------------------------------------------------------------\n"
+        "total                                                      169,670\n"
         "Its arrays are not made yet; net.init(seed=0) makes them."
     )
 
 
-def test_where_there_is_no_room_for_it_the_input_column_is_left_out() -> None:
+def test_where_there_is_no_room_for_them_the_columns_of_arrays_and_inputs_are_left_out() -> None:
     net = rt.Chain(rt.Conv2d(8, 3, padding=1, bias=False), rt.Flatten(), input=(3, 100, 100))
-    assert table(net, 120).splitlines()[0].split() == ["name", "layer", "input", "output", "parameters"]
+    whole = ["name", "layer", "input", "output", "arrays", "parameters"]
+    assert table(net, 120).splitlines()[0].split() == whole
+    assert table(net, 90).splitlines()[0].split() == [name for name in whole if name != "arrays"]
     assert table(net, 80).splitlines()[0].split() == ["name", "layer", "output", "parameters"]
     assert "Conv2d(8, 3, padding=1, bias=False)" in table(net, 80)
 
@@ -44,8 +46,9 @@ def test_where_there_is_no_room_for_it_the_input_column_is_left_out() -> None:
 def test_what_the_rates_freeze_is_told() -> None:
     net = rt.Chain(body=rt.Chain(rt.Linear(4), rt.ReLU()), head=rt.Linear(2), input=3)
     lines = [line.split() for line in net.table(80, rates={"head": 1, "*": 0}).splitlines()]
-    assert lines[0][-2:] == ["trained", "parameters"]
-    assert [line for line in lines if "frozen" in line] == [["0", "Linear(4)", "(3)", "(4)", "frozen", "16"]]
+    assert lines[0][-3:] == ["trained", "arrays", "parameters"]
+    frozen = [line for line in lines if "frozen" in line]
+    assert frozen == [["0", "Linear(4)", "(3)", "(4)", "frozen", "4x3", "+", "4", "16"]]
     assert "frozen" not in net.table(80)
 
 
@@ -92,7 +95,9 @@ def test_sizes_that_vary_are_shown_by_their_name() -> None:
 
 def test_a_single_layer_is_a_net_of_one_line() -> None:
     assert re.search(
-        r"^\* +Linear\(10, input=784\) +\(784\) +\(10\) +7,850$", str(rt.Linear(10, input=784)), re.M
+        r"^\* +Linear\(10, input=784\) +\(784\) +\(10\) +10x784 \+ 10 +7,850$",
+        str(rt.Linear(10, input=784)),
+        re.M,
     )
 
 

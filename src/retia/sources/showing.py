@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from retia._columns import columns
+from retia._figures import Bundle
 from retia._late import numpy as np
 from retia._late import pillow_draw, pillow_image
 from retia.codecs.boxes import Boxes
@@ -70,12 +71,12 @@ class Sheet:
     def __repr__(self) -> str:
         return str(self)
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Mapping[str, Any]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         if self.drawn is None:
-            return {"text/plain": str(self), "text/html": self._html()}
+            return {"text/plain": str(self), "text/html": self._html()}, {}
         file = io.BytesIO()
         self.drawn.save(file, "PNG")
-        return {"text/plain": str(self), "image/png": file.getvalue()}
+        return {"text/plain": str(self), "image/png": file.getvalue()}, {"image/png": {"alt": self.title}}
 
     def _html(self) -> str:
         lines = [_row(self.heads, "th"), *(_row(row, "td") for row in self.rows)]

@@ -17,8 +17,9 @@ from retia.nets import Net
 from retia.view.model import Part, PortFacts, Sizes, View, number, show_sizes, total, view
 
 NARROWEST = 60
-HEADINGS = ("name", "layer", "from", "input", "output", "trained", "parameters")
-INPUT = HEADINGS.index("input")
+HEADINGS = ("name", "layer", "from", "input", "output", "trained", "arrays", "parameters")
+SPARE = (HEADINGS.index("arrays"), HEADINGS.index("input"))
+"""Columns that are left out first where there is no room."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Line:
         input: shape of one example of what it takes.
         output: shape of one example of what it gives.
         trained: ``"frozen"``, or nothing.
+        arrays: shapes of what it learns, ``"30x2 + 30"``, shared ones where they are kept.
         count: its parameters, ``"?"`` while a size is unknown.
     """
 
@@ -43,13 +45,14 @@ class Line:
     input: str = ""
     output: str = ""
     trained: str = ""
+    arrays: str = ""
     count: str = ""
 
     @property
     def cells(self) -> tuple[str, ...]:
         """The line's texts, one a column."""
         name = "  " * self.depth + self.name
-        return (name, self.what, self.sources, self.input, self.output, self.trained, self.count)
+        return (name, self.what, self.sources, self.input, self.output, self.trained, self.arrays, self.count)
 
 
 @dataclass(frozen=True)
@@ -74,22 +77,23 @@ def table(net: Net, width: int | None = None, *, rates: Mapping[str, float] | No
     Args:
         net: any net.
         width: characters, at least 60; the terminal's where it is left out, 80 where there is none. Where it
-            is not enough, what the layers take is left out first; then the longest texts are cut.
+            is not enough, shapes of arrays are left out first, then what the layers take; then the longest
+            texts are cut.
         rates: as ``rt.train`` takes them; what has 0 is told to be frozen.
     Example:
         >>> import retia as rt
         >>> print(table(rt.Chain(rt.Linear(30), rt.Tanh(), rt.Linear(3), input=2), 60))
-        name    layer       input  output  parameters
-        ---------------------------------------------
+        name    layer       input  output  arrays     parameters
+        --------------------------------------------------------
         input                      (2)
-        ---------------------------------------------
-        0       Linear(30)  (2)    (30)            90
+        --------------------------------------------------------
+        0       Linear(30)  (2)    (30)    30x2 + 30          90
         1       Tanh()      (30)   (30)
-        2       Linear(3)   (30)   (3)             93
-        ---------------------------------------------
+        2       Linear(3)   (30)   (3)     3x30 + 3           93
+        --------------------------------------------------------
         output                     (3)
-        ---------------------------------------------
-        total                                     183
+        --------------------------------------------------------
+        total                                                183
         Its arrays are not made yet; net.init(seed=0) makes them.
     """
     summed = summary(net, rates=rates)
@@ -97,9 +101,10 @@ def table(net: Net, width: int | None = None, *, rates: Mapping[str, float] | No
     lines = [line.cells for block in summed.blocks for line in block]
     shown = [i for i in range(len(HEADINGS)) if i == len(HEADINGS) - 1 or any(cells[i] for cells in lines)]
     widths = [max(len(cells[i]) for cells in [HEADINGS, *lines]) for i in shown]
-    if INPUT in shown and sum(widths) + 2 * len(widths) - 2 > room:
-        del widths[shown.index(INPUT)]
-        shown.remove(INPUT)
+    for spare in SPARE:
+        if spare in shown and sum(widths) + 2 * len(widths) - 2 > room:
+            del widths[shown.index(spare)]
+            shown.remove(spare)
     widths = _fit(widths, room)
     texts = [_join([HEADINGS[i] for i in shown], widths)]
     for block in summed.blocks:
@@ -158,6 +163,7 @@ def _parts(seen: View) -> Iterator[Line]:
             input=_shapes(part.inputs),
             output=_shapes(part.outputs),
             trained="frozen" if part.frozen and part.arrays else "",
+            arrays=" + ".join(_product(held.shape) for held in part.arrays if held.learned and not held.lent),
             count=_count(part),
         )
 
@@ -187,6 +193,12 @@ def _count(part: Part) -> str:
         return "shared"
     learned = [held for held in part.arrays if held.learned]
     return number(total(held.count for held in learned if not held.lent)) if learned else ""
+
+
+def _product(shape: Sizes) -> str:
+    if shape is None:
+        return "?"
+    return "x".join("?" if size is None else str(size) for size in shape) or "1"
 
 
 def _totals(seen: View) -> Iterator[Line]:
