@@ -441,8 +441,8 @@ class NetVerbs:
             input: the port that is looked at; the only one, or the only picture, where it is left out.
             baseline: of integrated and occlusion: a number that stands everywhere at the port, or another
                 thing as in a call; black for pictures and 0 for all others where it is left out.
-            steps: of integrated: so many points at equal distances; as many as make the sum right to 1e-3,
-                where they are needed, when left out.
+            steps: of integrated: so many points at equal distances; as many as make the sum right to 1e-3
+                (of the difference, where that takes over 100), where they are needed, when left out.
             samples: of smooth, at least 1; 25 when left out. noise: its standard deviation as a part of the
                 input's range, 0.15 when left out. seed: of the noise, 0 when left out.
             path: of grad-cam: a part with feature maps; the last convolution, with the normalisation,

@@ -19,8 +19,9 @@ CLOSE = 1e-3
 NOISE = 1e-5
 """Of that difference, where this is more: float32 tells no better."""
 
-FIRST, LAST = 16, 2048
-"""Points on the way that integrated gradients begin with, and take at most."""
+FIRST, MANY, LAST = 16, 128, 2048
+"""Points on the way that integrated gradients begin with; from which on ``CLOSE`` is a share of the
+difference, where this is more; and that they take at most."""
 
 HELD = 2**27
 """Numbers of gradients that are held meanwhile."""
@@ -74,8 +75,9 @@ def _refined(example: Example, score: Score, first: Tensor, way: Tensor, ends: T
     at = [float(ends[0]), *at, float(ends[1])]
     done = pieces([(cuts[i], 1 / FIRST, at[i], at[i + 1]) for i in range(FIRST)])
     asked, most = FIRST, min(LAST, max(HELD // max(way.numel(), 1), FIRST))
-    close = max(CLOSE / 4, NOISE * abs(at[-1] - at[0]))
-    while abs(sum(piece.gap for piece in done)) > close and asked < most:
+    gain = abs(at[-1] - at[0])
+    close, closest = CLOSE * max(gain, 1.0), max(CLOSE / 4, NOISE * gain)
+    while abs(sum(piece.gap for piece in done)) > (closest if asked < MANY else close) and asked < most:
         done.sort(key=lambda piece: -abs(piece.gap))
         rough = [piece for piece in done if abs(piece.gap) >= abs(done[0].gap) / 4][: (most - asked + 1) // 2]
         halves = []
