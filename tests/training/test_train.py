@@ -11,6 +11,7 @@ import torch
 
 import retia as rt
 from retia.sources.order import order
+from retia.training.progress import Progress
 
 
 def mlp(**how):
@@ -386,12 +387,33 @@ def test_no_word_where_silence_is_asked_for(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("wide", "shown"), [(76, []), (86, [" s"]), (120, [" s", "examples/s"])])
+def test_an_epoch_has_one_line_of_a_terminal(monkeypatch, wide, shown):
+    told = Terminal()
+    monkeypatch.setattr(sys, "stderr", told)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", str(wide))
+    monkeypatch.setenv("NO_COLOR", "1")
+    progress = Progress(None, 3, 100)
+    entry = {"epoch": 1, "loss": 1.676, "accuracy": 0.5121, "val_loss": 1.087, "val_accuracy": 0.7367}
+    with progress:
+        progress.epoch({**entry, "rate": 0.1, "seconds": 0.04, "examples_per_second": 224947.0})
+    (line,) = [line for line in told.getvalue().split("\n") if "val_accuracy" in line]
+    line = line[line.index("epoch") :].rstrip()
+    assert len(line) <= wide
+    assert line.startswith("epoch 1/3  loss 1.676  accuracy 0.5121  val_loss 1.087  val_accuracy 0.7367")
+    assert [word for word in (" s", "examples/s") if word in line] == shown
+
+
 @pytest.mark.parametrize("color", [True, False])
 def test_a_live_line_in_a_terminal(monkeypatch, color):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
     told = Terminal()
     monkeypatch.setattr(sys, "stderr", told)
     monkeypatch.setattr("retia.training.progress.EVERY", 0.0)

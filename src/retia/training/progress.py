@@ -18,6 +18,9 @@ _progress: Any = Late("rich.progress")
 WORTH = 0.05
 """A share of the time spent waiting for data that is told."""
 
+SPARE = ("examples_per_second", "seconds")
+"""What a finished epoch's line goes without where a terminal is narrow."""
+
 EVERY = 0.1
 """Seconds between two looks at the numbers."""
 
@@ -87,8 +90,11 @@ class Progress:
         if self.live is not None:
             self.live.update(self.task, completed=entry["epoch"] * self.examples)
         numbers = {k: v for k, v in entry.items() if k not in ("epoch", "rate")}
-        line = f"epoch {entry['epoch']:>{len(str(self.epochs))}}/{self.epochs}  {tell(numbers)}"
-        self.console.print(line, soft_wrap=True, markup=False)
+        start = f"epoch {entry['epoch']:>{len(str(self.epochs))}}/{self.epochs}  "
+        for spare in SPARE if self.live is not None else ():
+            if len(start + tell(numbers)) > self.console.width:
+                numbers.pop(spare, None)
+        self.console.print(start + tell(numbers), soft_wrap=True, markup=False)
 
     def note(self, text: str) -> None:
         """Say a sentence."""
