@@ -23,6 +23,12 @@ from retia.training.reports.verdict import verdict
 TAKEN = ("l1", "l2", "clip_norm", "clip_value", "ema", "mix", "stop", "schedule", "accumulate")
 """Arguments that a verdict does not advise where they were given."""
 
+COUNTS = ("parameters", "examples")
+"""Settings that are told with commas."""
+
+COURSE = ("epoch", "rate", "seconds", "examples_per_second", "waiting")
+"""What an entry of the history says of the training and not of the net."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Training:
@@ -141,11 +147,12 @@ class Training:
         return save(drawn, path)
 
     def __str__(self) -> str:
-        lines = [hanging(f"{name:<14} ", str(value)) for name, value in self.settings.items()]
+        counts = {k: f"{v:,}" for k, v in self.settings.items() if k in COUNTS and isinstance(v, int)}
+        lines = [hanging(f"{k:<14} ", str(v)) for k, v in {**self.settings, **counts}.items()]
         lines += [hanging(f"{'stopped':<14} ", self.why)]
         if self.history:
             best = self.history[self.best_epoch - 1]
-            told = [f"{k} {v:.4g}" for k, v in best.items() if k not in ("epoch", "rate", "seconds")]
+            told = [f"{k} {v:.4g}" for k, v in best.items() if k not in COURSE]
             lines += [hanging(f"{'best epoch':<14} ", f"{self.best_epoch}: {', '.join(told)}")]
         return "\n".join(lines)
 
