@@ -165,12 +165,14 @@ def svg(drawn: Any) -> str:
 
 
 def said(drawn: Any) -> str:
-    """A figure in a line, for those who cannot see it: its titles, and what is drawn against what."""
+    """A figure in a line, for those who cannot see it: its titles, and the lines that are drawn."""
     told = []
     for ax in drawn.axes:
         sides = " against ".join(side for side in (ax.get_ylabel(), ax.get_xlabel()) if side)
-        told += [": ".join(text for text in (ax.get_title(), sides) if text)]
-    whole = [drawn.get_suptitle(), *dict.fromkeys(told)]
+        titles = [ax.get_title(place) for place in ("left", "center", "right")]
+        lines = ", ".join(dict.fromkeys(ax.get_legend_handles_labels()[1]))
+        told += [": ".join(text for text in (*titles, lines, sides) if text)]
+    whole = [drawn.get_suptitle(), *(text.get_text() for text in drawn.texts), *dict.fromkeys(told)]
     return re.sub(r"\s+", " ", "; ".join(text for text in whole if text)) or "a figure"
 
 

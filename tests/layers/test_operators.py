@@ -135,7 +135,7 @@ def test_the_table_shows_what_is_inside():
     assert net.table(70).splitlines()[4:8] == [
         "0       Map        (n, 4)  (n, 3)",
         "  net   Chain      (4)     (3)",
-        "    0   Linear(3)  (4)     (3)             15",
+        "    0   Linear(3)  (4)     (3)     3x4 + 3          15",
         "    1   Tanh()     (3)     (3)",
     ]
 

@@ -197,3 +197,28 @@ def test_an_array_of_numpys_that_is_changed_later_does_not_change_the_net():
     given[:] = 7
     assert net.arrays["head.bias"].tolist() == [1, 1, 1]
     assert net.hash == before
+
+
+def test_without_arrays_a_part_fits_other_sizes():
+    made = NET.init(seed=1)
+    bare = made.without_arrays()
+    assert not bare.arrays
+    assert bare == NET
+    assert bare.without_arrays() is bare
+    assert str(bare.lineage[-1]) == "without_arrays()"
+    cut = made.without_arrays("head")
+    assert {*cut.arrays} == {"0.weight", "0.bias"}
+    assert cut.arrays["0.weight"] is made.arrays["0.weight"]
+    with pytest.raises(rt.ShapeError, match="without_arrays"):
+        made.replace("0", rt.Linear(7))
+    assert cut.replace("0", rt.Linear(7)).init().arrays["head.weight"].shape == (3, 7)
+    with pytest.raises(rt.UnknownNameError, match="without_arrays: only='heat' matches no array"):
+        made.without_arrays("heat")
+
+
+def test_arrays_that_are_shared_are_taken_away_in_all_places():
+    tied = rt.Chain(tokens=rt.Embedding(4, classes=9), head=rt.Linear(9), input=()).tie(
+        "tokens.weight", "head.weight"
+    )
+    assert {*tied.init().without_arrays("tokens").arrays} == {"head.bias"}
+    assert tied.init().without_arrays("tokens").init(seed=0) == tied.init(seed=0)

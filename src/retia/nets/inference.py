@@ -253,8 +253,10 @@ class _Inference:
                     f"{site.node.label}: its {site.port} would have shape {expected} here, "
                     f"but it was made with {got}."
                 )
-                only = path or site.port
-                fix = f"net.init(only={only!r}) makes new arrays; or keep the part that fitted them"
+                fix = (
+                    f"without_arrays() takes them from {site.node.layer.brief} before, and init() makes new "
+                    "ones after; or keep the part that fitted them"
+                )
             elif site.what == "shared":
                 there = site.node.home(site.port)[0]
                 message = f"{site.node.label} shares {site.port} with {there}: {got} there, {expected} here."

@@ -257,14 +257,11 @@ class Net(NetVerbs, SurgeryVerbs, ABC):
             raise ArgumentError(f"init: seed is a whole number from 0 to 2**63 - 1; got {seed!r}.", got=seed)
         chosen = None if method is None else read_initial("init: method", method)
         shapes = self.array_shapes()
-        if only is None:
-            wanted = [path for path in shapes if path not in self.arrays]
-        else:
-            wanted = [path for path in shapes if matches(only, path)]
-            if not wanted:
-                raise UnknownNameError(
-                    f"init: only={only!r} matches no array.{did_you_mean(only, shapes)}", path=only
-                )
+        wanted = (
+            [path for path in shapes if path not in self.arrays]
+            if only is None
+            else self._chosen("init", only)
+        )
         self._check_known({path: shapes[path] for path in wanted})
         made = {}
         for node in self.wiring.nodes:
@@ -289,6 +286,41 @@ class Net(NetVerbs, SurgeryVerbs, ABC):
         """
         said = next(iter(arrays)) if len(arrays) == 1 else f"{len(arrays)} arrays"
         return descended(self._put(arrays), self, f"with_arrays({said})")
+
+    def without_arrays(self, only: str | None = None) -> Net:
+        """The net without its arrays, so that it fits other sizes: ``init`` makes new ones then.
+
+        Args:
+            only: a path or pattern (``"classifier"``, ``"block.*"``); everything below it is taken away. All
+                arrays by default.
+        Raises:
+            UnknownNameError: a pattern that matches no array.
+        Example:
+            >>> import retia as rt
+            >>> net = rt.Chain(body=rt.Linear(4), head=rt.Linear(2), input=3).init()
+            >>> wider = net.without_arrays("head").replace("body", rt.Linear(8)).init()
+            >>> wider.arrays["head.weight"].shape
+            torch.Size([2, 8])
+        """
+        gone = set(self.array_shapes()) if only is None else set(self._chosen("without_arrays", only))
+        nodes = {node.path: node for node in self.wiring.nodes}
+
+        def change(path: str, layer: Layer) -> Layer:
+            kept = {name: tensor for name, tensor in layer.held.items() if nodes[path].at(name) not in gone}
+            return layer if len(kept) == len(layer.held) else layer.with_held(kept)
+
+        said = "" if only is None else repr(only)
+        return descended(self._map_layers(change), self, f"without_arrays({said})")
+
+    def _chosen(self, verb: str, only: str) -> list[str]:
+        """The paths of arrays that a path or pattern matches."""
+        paths = self.array_shapes()
+        wanted = [path for path in paths if matches(only, path)]
+        if not wanted:
+            raise UnknownNameError(
+                f"{verb}: only={only!r} matches no array.{did_you_mean(only, paths)}", path=only
+            )
+        return wanted
 
     def _put(self, arrays: Mapping[str, Any]) -> Net:
         shapes = self.array_shapes()
