@@ -21,6 +21,7 @@ from retia.errors import Error
 _figure: Any = Late("matplotlib.figure", extra="plots")
 _agg: Any = Late("matplotlib.backends.backend_agg", extra="plots")
 _colors: Any = Late("matplotlib.colors", extra="plots")
+_ticker: Any = Late("matplotlib.ticker", extra="plots")
 
 INK, GROUND = "#1c1e22", "#fffffe"
 DARK_INK, DARK_GROUND = "#e4e6ea", "#15171b"
@@ -128,6 +129,19 @@ def shades(*ends: str) -> Any:
         places = [0.0, 0.5, 0.5, 1.0]
         return _colors.LinearSegmentedColormap.from_list("shades", [*zip(places, stops, strict=True)])
     return _colors.LinearSegmentedColormap.from_list("shades", stops)
+
+
+def key(ax: Any, cells: Any, extend: str) -> None:
+    """A bar beside some axes that tells which colours of cells are which numbers.
+
+    Args:
+        extend: at which ends there are numbers beyond it, as matplotlib says it.
+    """
+    few = _ticker.MaxNLocator(5)
+    bar = ax.figure.colorbar(cells, ax=ax, shrink=0.8, pad=0.02, extend=extend, ticks=few)
+    bar.ax.tick_params(labelsize=8, colors=ink(ax))
+    bar.ax.set_facecolor("none")
+    bar.outline.set_edgecolor(ink(ax))
 
 
 def on_shade(ax: Any, strength: float) -> Any:

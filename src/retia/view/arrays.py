@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from retia._figures import FIRST, LABEL, SECOND, Drawable, answer, axes, ink, legend, shades
+from retia._figures import FIRST, LABEL, SECOND, Drawable, answer, axes, ink, key, legend, shades
 from retia._late import Late
 from retia._late import numpy as np
 from retia.codecs.arrays import as_array, brief
@@ -89,11 +89,7 @@ class Picture(Drawable):
             "\n".join(told), fontsize=LABEL, loc="left", color=ink(drawn), pad=16 if place.named else 6
         )
         if not self.color:
-            beyond = ("neither", "max", "min", "both")[self._beyond()]
-            few = _ticker.MaxNLocator(5)
-            bar = drawn.figure.colorbar(cells, ax=drawn, shrink=0.8, pad=0.02, extend=beyond, ticks=few)
-            bar.ax.tick_params(labelsize=8, colors=ink(drawn))
-            bar.outline.set_edgecolor(ink(drawn))
+            key(drawn, cells, ("neither", "max", "min", "both")[self._beyond()])
         return answer(drawn, ax, path)
 
     def _cells(self, ax: Any, place: _Place) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from retia._figures import FIRST, LABEL, SECOND, answer, axes, grid, ink, shades
+from retia._figures import FIRST, LABEL, SECOND, answer, axes, grid, ink, key, shades
 from retia._late import Late
 from retia._late import numpy as np
 from retia.view.arrays import picture
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from retia.view.saliency import Saliency
 
 _patches: Any = Late("matplotlib.patches", extra="plots")
-_ticker: Any = Late("matplotlib.ticker", extra="plots")
 
 BARS = 40
 """Columns that have a bar, the strongest ones."""
@@ -73,11 +72,8 @@ def _over_picture(found: Saliency, ax: Any) -> Any:
     drawn.set_yticks([])
     for spine in drawn.spines.values():
         spine.set_visible(False)
-    few, clipped = _ticker.MaxNLocator(5), bool((np.abs(found.map) > high).any())
-    extend = "neither" if not clipped else "both" if low < 0 else "max"
-    bar = drawn.figure.colorbar(heat, ax=drawn, shrink=0.8, pad=0.02, ticks=few, extend=extend)
-    bar.ax.tick_params(labelsize=8, colors=ink(drawn))
-    bar.outline.set_edgecolor(ink(drawn))
+    clipped = bool((np.abs(found.map) > high).any())
+    key(drawn, heat, "neither" if not clipped else "both" if low < 0 else "max")
     return drawn
 
 
