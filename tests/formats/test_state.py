@@ -213,8 +213,8 @@ def test_published_names_of_a_known_net_are_read_in_one_call():
     net = efficientnet_lite0(labels=["cat", "dog"])
     made = net.init(seed=1)
     published = published_names()
-    state = {published[path]: tensor for path, tensor in made.arrays.items()}
-    assert net.with_state_dict(state, rename={name: path for path, name in published.items()}) == made
+    state = {name: made.arrays[path] for name, path in published.items()}
+    assert net.with_state_dict(state, rename=published) == made
     wide = efficientnet_lite0(labels=range(5)).init(seed=2)
     error = refused(rt.ArraysError, lambda: wide.with_state_dict(made.state_dict()))
     assert error.message == "with_state_dict: these arrays do not fit the net: 2 of another shape."

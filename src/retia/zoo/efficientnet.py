@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from retia.codecs import Classes, Image
-from retia.errors import ArraysError
 from retia.layers import BatchNorm, Conv2d, Dropout, GlobalAvgPool, Linear, Plus, ReLU6, Softmax
 from retia.nets import Chain, Graph, Net
 
@@ -27,9 +25,7 @@ PUBLISHED = {
 """The published names of layers, by the ends of their paths here."""
 
 
-def efficientnet_lite0(
-    arrays: Mapping[str, Any] | None = None, *, labels: Iterable[str | int] | None = range(1000)
-) -> Net:
+def efficientnet_lite0(*, labels: Iterable[str | int] | None = range(1000)) -> Net:
     """EfficientNet-lite0, for pictures of 224 x 224 pixels in colour.
 
     ``net[:-2]`` is the trunk, which makes 1,280 numbers of a picture. ``net["blocks"]`` are its 16 blocks.
@@ -37,17 +33,14 @@ def efficientnet_lite0(
     with, is not part of the net.
 
     Args:
-        arrays: by path, as ``from_pytorch`` gives them; missing ones are left to ``init`` and training.
         labels: the classes; None where training is to learn them from the data.
-    Raises:
-        ArraysError: an array that the net has no place for, or of another shape.
     Source: Tan and Le 2019 (EfficientNet-B0), without squeeze-and-excitation and with ReLU6, as Google
         published it in 2020; blocks by Sandler et al. 2018 (MobileNetV2).
     Example:
         >>> efficientnet_lite0().count
         4652008
     """
-    net = Chain(
+    return Chain(
         stem=_unit(32, 3, stride=2),
         blocks=Chain(*_blocks(32)),
         head=_unit(1280, 1),
@@ -55,48 +48,19 @@ def efficientnet_lite0(
         input=Image(224, 224, fit="crop", resample="bicubic", normalize=NORMALIZE),
         output=Classes() if labels is None else Classes(tuple(labels)),
     )  # fmt: skip
-    return net if arrays is None else net.with_arrays(arrays)
-
-
-def from_pytorch(state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """The arrays of a published PyTorch ``state_dict``, under the paths that they have here.
-
-    The names are those of Melas-Kyriazi's EfficientNet for PyTorch, which others kept:
-    ``_blocks.1._expand_conv.weight`` is ``blocks.1.expand.conv.weight`` here. The classifier may have any
-    number of classes.
-
-    Args:
-        state_dict: tensors by name, as ``torch.load(file, weights_only=True)`` gives them.
-    Raises:
-        ArraysError: names that are missing, or that the net has no place for.
-    Example:
-        >>> net = efficientnet_lite0(labels=["cat", "dog"]).init()
-        >>> state_dict = {name: net.arrays[path] for path, name in published_names().items()}
-        >>> efficientnet_lite0(from_pytorch(state_dict), labels=["cat", "dog"]) == net
-        True
-    """
-    names = published_names()
-    known = set(names.values())
-    missing = [f"{name} is missing" for name in names.values() if name not in state_dict]
-    strange = [f"{name} is unknown" for name in state_dict if name not in known]
-    if missing or strange:
-        raise ArraysError(
-            f"The names of these arrays are not those of EfficientNet-lite0: {len(missing)} missing, "
-            f"{len(strange)} unknown.",
-            because=[*missing[:5], *strange[:5]],
-            fix="arrays by Retia's own paths need no change: efficientnet_lite0(arrays)",
-        )
-    return {path: state_dict[name] for path, name in names.items()}
 
 
 def published_names() -> dict[str, str]:
-    """The published PyTorch name of every array of the net, by its path.
+    """The net's path of every array that was published for PyTorch, by its name there.
+
+    The names are those of Melas-Kyriazi's EfficientNet for PyTorch, which others kept:
+    ``net.with_state_dict(file, rename=published_names())`` takes their arrays over.
 
     Example:
-        >>> published_names()["blocks.1.expand.conv.weight"]
-        '_blocks.1._expand_conv.weight'
+        >>> published_names()["_blocks.1._expand_conv.weight"]
+        'blocks.1.expand.conv.weight'
     """
-    return {path: _published(path) for path in efficientnet_lite0().array_shapes()}
+    return {_published(path): path for path in efficientnet_lite0().array_shapes()}
 
 
 def _published(path: str) -> str:
