@@ -127,3 +127,9 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     lowered = {k.lower(): k for k in known}
     close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     return f" Did you mean {lowered[close[0]]!r}?" if close else ""
+
+
+def plain(text: str, longest: int = 400) -> str:
+    """A sentence that quotes from a file, without what a terminal would act on."""
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:longest])
+    return text if len(text) < longest else text[: longest - 3] + "..."

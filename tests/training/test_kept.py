@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 import retia as rt
+from retia import _atomic
 from retia.errors import FileError, RetiaWarning
-from retia.formats import atomic
 from retia.sources import feeds
 from retia.training import kept
 from retia.training.prepare import prepare
@@ -367,7 +367,7 @@ def test_a_folder_that_cannot_be_written_to_is_warned_of_and_does_not_stop_the_r
     def full(path, chunks):
         raise FileError(f"{path}: could not be written: No space left on device.")
 
-    monkeypatch.setattr(atomic, "write", full)
+    monkeypatch.setattr(_atomic, "write", full)
     with pytest.warns(
         RetiaWarning, match="What the frozen layers give is not kept: .*No space left on device"
     ):

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 import retia as rt
+from retia import _atomic
 from retia.errors import FileError
-from retia.formats import atomic
 from retia.metrics import stored
 
 RNG = np.random.default_rng(0)
@@ -178,7 +178,7 @@ def test_a_full_disk_is_warned_of_and_stops_nothing(pets, tmp_path, monkeypatch)
     def full(path, chunks):
         raise FileError(f"{path}: could not be written: No space left on device.")
 
-    monkeypatch.setattr(atomic, "write", full)
+    monkeypatch.setattr(_atomic, "write", full)
     with pytest.warns(rt.RetiaWarning, match="'(in|out)put' is not kept in .*No space left on device"):
         kept = trained(rt.data(pets).cache(tmp_path / "kept"))
     assert kept == trained(rt.data(pets))

@@ -19,11 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from retia.errors import ArgumentError, FileError, FormatError, MissingFileError
-from retia.formats import atomic
+from retia import _atomic
+from retia.errors import ArgumentError, FileError, FormatError, MissingFileError, plain
 from retia.formats.container import place_of
 from retia.formats.record import NewerFormatError, read_record, write_record
-from retia.formats.strict import plain
 from retia.nets.settings import whole
 
 if sys.platform == "win32":
@@ -88,7 +87,7 @@ class CheckpointFolder:
         self._good: list[int] = []
 
     def __enter__(self) -> CheckpointFolder:
-        atomic.made_folder(str(self.place))
+        _atomic.made_folder(str(self.place))
         self._lock = _lock(self.place)
         try:
             if self._new and self.steps():
@@ -161,7 +160,7 @@ class CheckpointFolder:
 
     def _sweep(self) -> None:
         """Remove what a training that was killed left half written."""
-        begin, end = atomic.TEMPORARY
+        begin, end = _atomic.TEMPORARY
         for name in os.listdir(self.place):
             if name.startswith(begin) and name.endswith(end):
                 with suppress(OSError):
@@ -209,7 +208,7 @@ def steps_in(folder: Path) -> list[int]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise atomic.failed(str(folder), "could not be read", error) from None
+        raise _atomic.failed(str(folder), "could not be read", error) from None
     return sorted(int(match[1]) for match in map(NAME.fullmatch, names) if match)
 
 
@@ -229,7 +228,7 @@ def _lock(place: Path) -> int:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise atomic.failed(str(path), "could not be opened", error) from None
+        raise _atomic.failed(str(path), "could not be opened", error) from None
     try:
         _take(handle)
     except OSError as error:

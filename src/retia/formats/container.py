@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from retia import _atomic
 from retia._torch import torch
-from retia.errors import ArgumentError, Error, FileError, FormatError
-from retia.formats import atomic
+from retia.errors import ArgumentError, Error, FileError, FormatError, plain
 from retia.formats.foreign import START, recognise
 from retia.formats.header import DTYPES, Entry
-from retia.formats.strict import plain, quote
+from retia.formats.strict import quote
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +79,7 @@ def opened(place: str, what: str = "net") -> Iterator[tuple[BinaryIO, int]]:
     except FileError:
         raise
     except OSError as error:
-        raise atomic.failed(place, "could not be read", error) from None
+        raise _atomic.failed(place, "could not be read", error) from None
 
 
 def open_plain(place: str) -> BinaryIO:

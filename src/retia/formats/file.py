@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from retia import _atomic
 from retia.errors import ArgumentError, FormatError
-from retia.formats import atomic, header, strict
+from retia.formats import header, strict
 from retia.formats.blueprint import build, check_arrays
 from retia.formats.container import bytes_of, dtype_of, opened, place_of, read_arrays, told
 from retia.formats.header import Entry, Header
@@ -100,8 +101,8 @@ def save(net: Net, path: str | os.PathLike[str]) -> None:
         entries = header.lay_out((at, dtype_of(at, each), tuple(each.shape)) for at, each in arrays.items())
         start = header.write(entries, _metadata(net, entries, arrays))
         _try_out(net, start, entries)
-    chunks: list[atomic.Chunk] = [start, *(bytes_of(arrays[entry.path]) for entry in entries)]
-    atomic.write(place, chunks, size=sum(map(len, chunks)))
+    chunks: list[_atomic.Chunk] = [start, *(bytes_of(arrays[entry.path]) for entry in entries)]
+    _atomic.write(place, chunks, size=sum(map(len, chunks)))
     known(net)
 
 

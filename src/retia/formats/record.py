@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Any
 
+from retia import _atomic
 from retia.errors import FormatError
-from retia.formats import atomic, facts, header
+from retia.formats import facts, header
 from retia.formats.container import bytes_of, dtype_of, opened, place_of, read_arrays, told
 from retia.formats.file import RECORD
 from retia.formats.header import Header
@@ -94,7 +95,7 @@ def write_record(path: str | os.PathLike[str], kind: str, tensors: Mapping[str, 
         said[HEADER_SUM] = _sum(Header(entries, said, 0))
         start = header.write(entries, said)
         header.read(io.BytesIO(start), len(start) + sum(map(len, blocks)))  # refused now rather than later
-    atomic.write(place, [start, *blocks], size=len(start) + sum(map(len, blocks)))
+    _atomic.write(place, [start, *blocks], size=len(start) + sum(map(len, blocks)))
 
 
 def read_record(path: str | os.PathLike[str], kind: str) -> Record:

@@ -14,10 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from retia import _atomic
 from retia._late import numpy as np
 from retia._torch import torch
 from retia.errors import FormatError
-from retia.formats import atomic, header
+from retia.formats import header
 from retia.formats.header import DTYPES, Entry
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def put(path: str, items: Mapping[str, Item], key: str) -> None:
     entries = header.lay_out((name, _name(item.like), item.shape) for name, item in items.items())
     end = entries[-1].end if entries else 0
     last = Entry(SUM, "U8", (32,), end, end + 32)
-    atomic.write(path, _chunks([*entries, last], items, key))
+    _atomic.write(path, _chunks([*entries, last], items, key))
 
 
 def _chunks(entries: list[Entry], items: Mapping[str, Item], key: str) -> Iterator[bytes | memoryview]:

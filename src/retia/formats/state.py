@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
-from retia.errors import ArgumentError, ArraysError, UnknownNameError, did_you_mean
+from retia.errors import ArgumentError, ArraysError, UnknownNameError, did_you_mean, plain
 from retia.formats.stored import Stored, stored_arrays
-from retia.formats.strict import plain, quote
+from retia.formats.strict import quote
 from retia.nets.lineage import descended
 from retia.nets.patterns import matches, refuse_idle
 from retia.nets.wiring import join

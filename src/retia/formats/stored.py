@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from retia import _atomic
 from retia._late import numpy as np
 from retia._torch import torch
 from retia.errors import ArgumentError, Error, FormatError
-from retia.formats import atomic, header
+from retia.formats import header
 from retia.formats.container import open_plain, place_of, read_arrays, told
 from retia.formats.foreign import START, recognise
 from retia.formats.header import DTYPES, MOST_ARRAYS, MOST_AXES
@@ -83,7 +84,7 @@ def stored_arrays(source: Any) -> Iterator[Mapping[str, Stored]]:
     except OSError as error:
         if isinstance(error, Error):
             raise
-        raise atomic.failed(place, "could not be read", error) from None
+        raise _atomic.failed(place, "could not be read", error) from None
 
 
 def _name(name: Any) -> str:

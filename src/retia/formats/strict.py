@@ -58,12 +58,6 @@ def quote(text: str, longest: int = 60) -> str:
     return ascii(text if len(text) <= longest else text[: longest - 3] + "...")
 
 
-def plain(text: str, longest: int = 400) -> str:
-    """A sentence that quotes from a file, without what a terminal would act on."""
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:longest])
-    return text if len(text) < longest else text[: longest - 3] + "..."
-
-
 def _object(pairs: list[tuple[str, Any]], what: str) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):

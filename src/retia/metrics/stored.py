@@ -15,11 +15,11 @@ from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from retia._atomic import made_folder
 from retia._late import numpy as np
 from retia._torch import torch
 from retia.errors import DataError, RetiaWarning
 from retia.formats import shelf
-from retia.formats.atomic import made_folder
 from retia.formats.shelf import Item
 from retia.metrics.loss import Loss
 from retia.metrics.terms import Term

@@ -6,19 +6,17 @@ its place is used and never changed. Nothing is unpacked here, and nothing that 
 
 from __future__ import annotations
 
-import errno
 import functools
 import os
-import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from retia import _atomic
 from retia._late import Late
-from retia.errors import DataError
+from retia.errors import DataError, FileError
 from retia.sources.catalogue import Entry, Remote
 
 if TYPE_CHECKING:
@@ -97,12 +95,12 @@ def fetched(
         raise _unavailable(entry, folder, missing, "nobody offers a file of it for download")
     for number, file in enumerate(missing):
         try:
-            _write(folder / file.name, _pieces(file, opener, wait))
+            _atomic.made_folder(str(folder))
+            _atomic.write(str(folder / file.name), _pieces(file, opener, wait), size=file.bytes)
         except _GoneError as gone:
             raise _unavailable(entry, folder, missing[number:], f"{file.name} {gone}") from None
-        except OSError as error:
-            why = f"{folder / file.name} could not be written: {error.strerror or error}"
-            raise _unavailable(entry, folder, missing[number:], why) from None
+        except FileError as error:
+            raise _unavailable(entry, folder, missing[number:], error.message.rstrip(".")) from None
     return folder
 
 
@@ -160,24 +158,6 @@ def _sha256(path: Path, changed: int) -> str:
 
 
 # Files that come ----------------------------------------------------------------------------------
-
-
-def _write(path: Path, pieces: Iterator[bytes]) -> None:
-    """Write a file in one step: under another name, until it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".retia-{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as out:
-            for piece in pieces:
-                if out.write(piece) < len(piece):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def _pieces(file: Remote, opener: Opener, wait: float) -> Iterator[bytes]:

@@ -15,12 +15,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
+from retia._atomic import made_folder
 from retia._torch import torch
 from retia.engine.trace import NotFlatError
 from retia.engine.values import ValuesProgram
 from retia.engine.walk import Run, walk_values
 from retia.errors import ArgumentError
-from retia.formats.atomic import made_folder
 from retia.metrics.examples import Batch, Examples
 from retia.nets.net import Net
 from retia.nets.wiring import Value

@@ -17,8 +17,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from retia import _atomic
 from retia._late import Late
-from retia.formats import atomic
 from retia.formats.container import place_of
 from retia.training.callbacks import View
 
@@ -122,7 +122,7 @@ class TensorBoard:
 
     def start(self, view: View) -> None:
         """Begin a file of events."""
-        atomic.made_folder(self.folder)
+        _atomic.made_folder(self.folder)
         # Names have a time in whole seconds.
         self._writer = _files.EventsWriter(os.path.join(self.folder, "events"), f".{secrets.token_hex(4)}")
         begun = _events.SessionLog(status=_events.SessionLog.START)
@@ -175,9 +175,9 @@ def _lines(entries: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
 
 
 def _replace(path: str, text: str) -> None:
-    atomic.made_folder(os.path.dirname(path))
+    _atomic.made_folder(os.path.dirname(path))
     raw = text.encode()
-    atomic.write(path, [raw], size=len(raw))
+    _atomic.write(path, [raw], size=len(raw))
 
 
 def _append(path: str, text: str) -> None:
@@ -185,4 +185,4 @@ def _append(path: str, text: str) -> None:
         with open(path, "ab") as file:
             file.write(text.encode())
     except OSError as error:
-        raise atomic.failed(path, "could not be written", error) from None
+        raise _atomic.failed(path, "could not be written", error) from None

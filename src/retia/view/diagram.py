@@ -13,8 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from retia._atomic import write
 from retia.errors import ArgumentError, MissingExtraError
-from retia.formats.atomic import write
 from retia.nets import Net
 from retia.nets.settings import choice, flag, whole
 from retia.view import svg

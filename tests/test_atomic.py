@@ -10,7 +10,7 @@ import tempfile
 import pytest
 
 import retia as rt
-from retia.formats import atomic
+from retia import _atomic
 
 NET = rt.Linear(2, input=3).init()
 LARGE = rt.Linear(300, input=300).init()
@@ -71,7 +71,7 @@ def test_an_interruption_leaves_the_old_file_and_nothing_else(old):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        atomic.write(str(old), chunks())
+        _atomic.write(str(old), chunks())
     assert_untouched(old)
 
 

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TypeAlias
 
-from retia.errors import FileError, MissingFileError
-from retia.formats.strict import plain
+from retia.errors import FileError, MissingFileError, plain
 
 Chunk: TypeAlias = "bytes | memoryview"
 
