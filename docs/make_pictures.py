@@ -55,10 +55,8 @@ def gallery() -> None:
             continue
         assert isinstance(last, ast.Expr), block
         shown = eval(compile(ast.Expression(last.value), "gallery.md", "eval"), names)
-        if hasattr(shown, "_repr_svg_"):
-            (DOCS / place).write_text(shown._repr_svg_(), encoding="utf8")
-            continue
-        forms, _ = shown._repr_mimebundle_()
+        made = shown._repr_mimebundle_()
+        forms = made[0] if isinstance(made, tuple) else made  # without what is said of a picture
         if place.endswith(".svg"):
             (DOCS / place).write_text(forms["image/svg+xml"], encoding="utf8")
         else:

@@ -289,7 +289,8 @@ def test_two_pictures_on_one_page_do_not_colour_each_other() -> None:
 def test_it_is_saved_as_svg_and_shown_by_notebooks(tmp_path: Path) -> None:
     made = lenet().diagram()
     made.save(tmp_path / "net.svg")
-    assert (tmp_path / "net.svg").read_text(encoding="utf8") == made.svg == made._repr_svg_()
+    assert (tmp_path / "net.svg").read_text(encoding="utf8") == made.svg
+    assert made._repr_mimebundle_() == {"text/plain": str(made), "image/svg+xml": made.svg}
     assert repr(made) == "Diagram('Chain, 11 layers, 431,080 parameters')"
     with pytest.raises(rt.ArgumentError) as caught:
         made.save(tmp_path / "net.pdf")

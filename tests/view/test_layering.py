@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import isotonic_regression
 
-from retia.view.layering import Item, Line, _Grid, arrange, layers_of, pooled
+from retia.view.layering import Grid, Item, Line, arrange, layers_of, pooled
 from retia.view.svg import path_of
 from retia.view.wrapping import wrapped
 from view.sketches import crosses, overlap, sampled
@@ -66,7 +66,7 @@ def test_what_is_fed_stands_in_a_later_layer(graph: tuple[list[Item], list[Line]
 @given(graph=graphs())
 def test_crossings_are_counted_as_pairs_of_lines_show(graph: tuple[list[Item], list[Line]]) -> None:
     items, lines = graph
-    grid = _Grid(items, lines, layers_of(items, lines))
+    grid = Grid(items, lines, layers_of(items, lines))
     before = grid._crossings()
     place = {i: n for row in grid.rows for n, i in enumerate(row)}
     pairs = [(place[i], place[j]) for row in grid.rows for i in row for j in grid.below[i]]
@@ -104,7 +104,7 @@ def test_a_row_of_boxes_is_straight_and_a_skip_beside_it_too() -> None:
 def test_two_rows_that_meet_have_no_crossing() -> None:
     items = [Item(50, 20)] * 6
     ends = [(0, 1), (0, 2), (1, 4), (2, 3), (3, 5), (4, 5)]
-    grid = _Grid(
+    grid = Grid(
         items, [Line(a, "", b, "") for a, b in ends], layers_of(items, [Line(a, "", b, "") for a, b in ends])
     )
     grid.order()

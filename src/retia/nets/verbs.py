@@ -361,6 +361,8 @@ class NetVerbs:
     ) -> Any:
         """A picture of the net, as SVG: shown in a notebook, written by ``.save("net.svg")``.
 
+        ``print(net.diagram())`` draws it in characters, as wide as the terminal; ``.text(120)`` is that text.
+
         Args:
             view: ``"layers"``, boxes and what flows between them; ``"units"``, the circles of a net of
                 linear layers with its weights; ``"neuron"``, one of them with its sum.

@@ -1,12 +1,15 @@
 """Diagrams of nets: layers in boxes, units in circles, one neuron with its sum.
 
 What stands where is found in ``scene``, ``units`` and ``neuron``, of the view model alone; here it becomes a
-``Diagram``, a value that notebooks show and files take.
+``Diagram``, a value that notebooks show, files take and terminals print.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -18,11 +21,13 @@ from retia.errors import ArgumentError, MissingExtraError
 from retia.nets import Net
 from retia.nets.settings import choice, flag, whole
 from retia.view import svg
+from retia.view.box_art import Sketch, encodable, shortened
 from retia.view.dense import columns, numbered
 from retia.view.model import view as view_of
-from retia.view.neuron import neuron, summed
+from retia.view.neuron import equation, neuron, summed
 from retia.view.paint import painted
 from retia.view.scene import MOST, scene
+from retia.view.text import NARROWEST
 from retia.view.units import MOST as PLACES
 from retia.view.units import units
 
@@ -41,6 +46,7 @@ class Diagram:
     Attributes:
         svg: the picture, complete in itself: it needs no script, no font and no net.
         title: what it shows.
+        content: what its text is made of: the layers, or lines of words.
     Example:
         >>> import retia as rt
         >>> rt.Chain(rt.Linear(30), rt.Tanh(), input=2).diagram()
@@ -49,6 +55,7 @@ class Diagram:
 
     svg: str = field(repr=False)
     title: str
+    content: Sketch | tuple[str, ...] = field(repr=False, compare=False)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it into a file, ``.svg`` or ``.png``.
@@ -66,8 +73,47 @@ class Diagram:
             )
         write(os.fspath(path), [self.svg.encode() if ending == ".svg" else _pixels(self.svg)])
 
-    def _repr_svg_(self) -> str:
-        return self.svg
+    def text(self, width: int | None = None, *, ascii: bool | None = None) -> str:
+        """The same diagram in box-drawing characters, as ``print`` shows it.
+
+        Args:
+            width: characters, at least 60; the terminal's where it is left out, 80 where there is none. Where
+                it is not enough, long texts are cut first; then fewer levels of groups are opened, and the
+                last line says so.
+            ascii: draw with ``+-|`` instead; left out, that is done where what Python prints to has no boxes.
+        Example:
+            >>> import retia as rt
+            >>> print(rt.Linear(30, input=2).diagram().text(80, ascii=True))
+            Linear, 1 layer, 90 parameters
+            <BLANKLINE>
+                 +-------+
+                 | input |
+                 +---+---+
+                     | (2)
+            +--------v--------+
+            | Linear(30) - 90 |
+            +--------+--------+
+                     | (30)
+                +----v----+
+                | output  |
+                +---------+
+        """
+        whole(optional=True)("text: width", width)
+        room = max(shutil.get_terminal_size((80, 24)).columns if width is None else width, NARROWEST)
+        if isinstance(self.content, Sketch):
+            lines = ["", *self.content.lines(room)]
+        else:
+            lines = [line for words in self.content for line in textwrap.wrap(words, room)]
+        encoding = "ascii" if ascii else "utf-8"
+        if ascii is None:
+            encoding = getattr(sys.stdout, "encoding", None) or encoding
+        return encodable("\n".join([shortened(self.title, room), *lines]), encoding)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": self.text(), "image/svg+xml": self.svg}
 
     def __repr__(self) -> str:
         return f"Diagram({self.title!r})"
@@ -101,14 +147,16 @@ def diagram(
     seen = view_of(net, rates=rates)
     if view == "layers":
         deep, many = whole(0, optional=True)("diagram: depth", depth), whole(3)("diagram: most", most or MOST)
-        drawn = scene(seen, depth=deep, unfold=flag("diagram: unfold", unfold), most=many)
-        return Diagram(*painted(seen, drawn, theme))
+        sketch = Sketch(seen, deep, flag("diagram: unfold", unfold), many)
+        drawn = scene(seen, depth=deep, unfold=sketch.unfold, most=many)
+        return Diagram(*painted(seen, drawn, theme), sketch)
     found = columns(seen)
     seen = numbered(net, seen, found, x)
     if view == "units":
-        return Diagram(*units(seen, found, theme, whole(4)("diagram: most", most or PLACES)))
+        told = [f"{column.size:,} units: {', '.join(column.titles)}" for column in found]
+        return Diagram(*units(seen, found, theme, whole(4)("diagram: most", most or PLACES)), tuple(told))
     path, made = summed(net, seen, found, layer, 0 if unit is None else unit)
-    return Diagram(*neuron(seen, path, 0 if unit is None else unit, made, theme))
+    return Diagram(*neuron(seen, path, 0 if unit is None else unit, made, theme), (equation(made),))
 
 
 def _check_fitting(view: str, said: Mapping[str, Any]) -> None:

@@ -18,12 +18,6 @@ from typing import TypeAlias
 
 Point: TypeAlias = "tuple[float, float]"
 
-BESIDE = 22.0
-"""Between two boxes of one layer."""
-
-ALONG = 12.0
-"""Beside a line that passes a layer."""
-
 GAP = 26.0
 """Between two layers, at least; where lines go far to the side it is more."""
 
@@ -39,12 +33,34 @@ WORK = 60_000
 
 
 @dataclass(frozen=True)
+class Spacing:
+    """How far things stand apart.
+
+    Attributes:
+        beside: between two boxes of one layer.
+        along: beside a line that passes a layer.
+        line: how wide such a line is.
+        corner: from the side of a box to the first place where a line may come in.
+        ends: between two of these, at most.
+        bundled: whether lines of one port are one line as far as they go together.
+    """
+
+    beside: float = 22.0
+    along: float = 12.0
+    line: float = 0.0
+    corner: float = 8.0
+    ends: float = 14.0
+    bundled: bool = False
+
+
+@dataclass(frozen=True)
 class Item:
     """A box.
 
     Attributes:
         width: of the box. height: of it.
         reach: what is needed to each side of its middle, where that is more than half the width.
+        right: the same of the right side alone.
         ins: where lines come in, from the left, by port; without it, anywhere on its top.
         outs: where they leave, from the left, by port; without it, the middle.
         pin: -1 in the first layer, 1 in the last.
@@ -56,6 +72,7 @@ class Item:
     ins: Mapping[str, float] = field(default_factory=dict)
     outs: Mapping[str, float] = field(default_factory=dict)
     pin: int = 0
+    right: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +117,7 @@ def arrange(items: Sequence[Item], lines: Sequence[Line]) -> Laid:
     """
     if not items:
         return Laid([], [], [], [], 0.0, 0.0)
-    grid = _Grid(items, lines, layers_of(items, lines))
+    grid = Grid(items, lines, layers_of(items, lines))
     grid.order()
     grid.spread()
     return grid.laid()
@@ -135,23 +152,27 @@ def layers_of(items: Sequence[Item], lines: Sequence[Line]) -> list[int]:
 
 
 @dataclass
-class _Grid:
+class Grid:
     """The boxes and the places where lines pass layers, numbered after them."""
 
     items: Sequence[Item]
     lines: Sequence[Line]
     layer: list[int]
+    spacing: Spacing = field(default_factory=Spacing)
 
     def __post_init__(self) -> None:
         self.layer = list(self.layer)
         self.boxes = len(self.items)
         self.ways: list[list[int]] = []  # of every line, what it goes through
-        for line in self.lines:
-            way = [line.source]
-            for at in range(self.layer[line.source] + 1, self.layer[line.target]):
-                way.append(len(self.layer))
+        self.runs: dict[object, list[int]] = {}  # of every line or bundle, the places where it passes
+        for number, line in enumerate(self.lines):
+            key = (line.source, line.source_port) if self.spacing.bundled else number
+            run = self.runs.setdefault(key, [])
+            passed = range(self.layer[line.source] + 1, self.layer[line.target])
+            for at in passed[len(run) :]:
+                run.append(len(self.layer))
                 self.layer.append(at)
-            self.ways.append([*way, line.target])
+            self.ways.append([line.source, *run[: len(passed)], line.target])
         number = len(self.layer)
         self.above: list[list[int]] = [[] for _ in range(number)]
         self.below: list[list[int]] = [[] for _ in range(number)]
@@ -250,12 +271,18 @@ class _Grid:
         shift = self.shift
         return sum(self.x[j] + shift.get((j, i), 0.0) - shift.get((i, j), 0.0) for j in same) / len(same)
 
-    def _half(self, i: int) -> float:
-        return max(self.items[i].width / 2, self.items[i].reach) if i < self.boxes else 0.0
+    def left(self, i: int) -> float:
+        """What is needed from its middle to the left."""
+        return max(self.items[i].width / 2, self.items[i].reach) if i < self.boxes else self.spacing.line / 2
 
-    def _apart(self, one: int, two: int) -> float:
-        between = BESIDE if one < self.boxes and two < self.boxes else ALONG
-        return self._half(one) + self._half(two) + between
+    def right(self, i: int) -> float:
+        """The same to the right."""
+        return max(self.left(i), self.items[i].right) if i < self.boxes else self.spacing.line / 2
+
+    def apart(self, one: int, two: int) -> float:
+        """Between the middles of two neighbours, at least."""
+        are_boxes = one < self.boxes and two < self.boxes
+        return self.right(one) + self.left(two) + (self.spacing.beside if are_boxes else self.spacing.along)
 
     def _place(self, row: list[int], wishes: list[float]) -> None:
         """The places nearest to what is wanted, in this order and apart."""
@@ -264,7 +291,7 @@ class _Grid:
             return
         at = [0.0]
         for one, two in zip(row, row[1:], strict=False):
-            at.append(at[-1] + self._apart(one, two))
+            at.append(at[-1] + self.apart(one, two))
         weights = [FIRMNESS if i < self.boxes else 1.0 for i in row]
         for i, place in zip(
             row, pooled([w - a for w, a in zip(wishes, at, strict=True)], weights), strict=True
@@ -280,13 +307,13 @@ class _Grid:
             for n, i in enumerate(row):
                 if i >= self.boxes:
                     beside[i] = (row[n - 1] if n else None, row[n + 1] if n + 1 < len(row) else None)
-        for way in self.ways:
+        for passed in self.runs.values():
             run: list[int] = []
             low, high = float("-inf"), float("inf")
-            for i in way[1:-1]:
+            for i in passed:
                 left, right = beside[i]
-                least = float("-inf") if left is None else self.x[left] + self._apart(left, i)
-                most = float("inf") if right is None else self.x[right] - self._apart(i, right)
+                least = float("-inf") if left is None else self.x[left] + self.apart(left, i)
+                most = float("inf") if right is None else self.x[right] - self.apart(i, right)
                 if run and max(low, least) > min(high, most):
                     self._align(run, low, high)
                     run, low, high = [], float("-inf"), float("inf")
@@ -304,9 +331,9 @@ class _Grid:
 
     def laid(self) -> Laid:
         """Places, heights of the gaps, and the lines' points."""
-        leftmost = min(self.x[i] - self._half(i) for i in range(len(self.x)))
+        leftmost = min(self.x[i] - self.left(i) for i in range(len(self.x)))
         self.x = [x - leftmost for x in self.x]
-        ends = self._ends()
+        ends = self.ends()
         tops, bottoms = self._heights(ends)
         left = [self.x[i] - item.width / 2 for i, item in enumerate(self.items)]
         top = []
@@ -320,8 +347,8 @@ class _Grid:
             for i in way[1:-1]:
                 points += [(self.x[i], tops[self.layer[i]]), (self.x[i], bottoms[self.layer[i]])]
             points += [(end, tops[self.layer[way[-1]]]), (end, top[way[-1]])]
-            routes.append(_plain(points))
-        width = max(self.x[i] + self._half(i) for i in range(len(self.x)))
+            routes.append(plain(points))
+        width = max(self.x[i] + self.right(i) for i in range(len(self.x)))
         return Laid(left, top, routes, self.layer[: self.boxes], width, bottoms[-1])
 
     def _heights(self, ends: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
@@ -340,19 +367,23 @@ class _Grid:
             y += height + min(max(gap + far / 12, far / 8), WIDEST_GAP)
         return tops, bottoms
 
-    def _ends(self) -> list[tuple[float, float]]:
+    def ends(self) -> list[tuple[float, float]]:
         """Where each line leaves its box and where it comes in."""
-        starts = [self.x[way[0]] + self.shift.get((way[0], way[1]), 0.0) for way in self.ways]
-        ends = [self.x[way[-1]] + self.shift.get((way[-1], way[-2]), 0.0) for way in self.ways]
         into: dict[int, list[int]] = defaultdict(list)
+        starts, ends = [], []
         for number, line in enumerate(self.lines):
-            if line.target_port not in self.items[line.target].ins:
+            start, end = self.items[line.source], self.items[line.target]
+            middle = start.width / 2
+            starts.append(self.x[line.source] + (start.outs.get(line.source_port, middle) - middle))
+            middle = end.width / 2
+            ends.append(self.x[line.target] + (end.ins.get(line.target_port, middle) - middle))
+            if line.target_port not in end.ins:
                 into[line.target].append(number)
         for box, numbers in into.items():
-            half = max(self.items[box].width / 2 - 8, 0.0)
+            half = max(self.items[box].width / 2 - self.spacing.corner, 0.0)
             came = {n: starts[n] if len(self.ways[n]) == 2 else self.x[self.ways[n][-2]] for n in numbers}
             numbers.sort(key=came.__getitem__)
-            apart = min(14.0, 2 * half / max(len(numbers) - 1, 1))
+            apart = min(self.spacing.ends, 2 * half / max(len(numbers) - 1, 1))
             shifts = [apart * n for n in range(len(numbers))]
             wanted = [min(max(came[n] - self.x[box], -half), half) for n in numbers]
             places = pooled([w - s for w, s in zip(wanted, shifts, strict=True)], [1.0] * len(numbers))
@@ -380,7 +411,7 @@ def pooled(wanted: Sequence[float], weights: Sequence[float]) -> list[float]:
     return [mean for mean, _, number in blocks for _ in range(number)]
 
 
-def _plain(points: Iterable[Point]) -> list[Point]:
+def plain(points: Iterable[Point]) -> list[Point]:
     """The points without those that repeat or lie on the straight way between two others."""
     kept: list[Point] = []
     for point in points:

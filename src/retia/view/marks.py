@@ -117,12 +117,22 @@ class Placed:
 
 def box_of(part: str, family: str, name: str, label: str, under: str, whole: str) -> Box:
     """A box as large as its text, which is cut where it is long."""
-    name = "" if name.lower() == label.partition("(")[0].lower() else cut(name, SMALL, WIDEST / 2)
+    name = cut(name_beside(name, label), SMALL, WIDEST / 2)
     before = text_width(name, SMALL) + 6 if name else 0.0
     label = cut(label, TITLE, WIDEST - before, bold=True)
     under = cut(under, SMALL, WIDEST)
     width = max(before + text_width(label, TITLE, bold=True), text_width(under, SMALL), 34.0) + 20
     return Box(0, 0, round(width, 1), 38.0 if under else 24.0, part, family, name, label, under, whole)
+
+
+def name_beside(name: str, label: str) -> str:
+    """The name that stands beside a label; none where the label says the same.
+
+    Example:
+        >>> name_beside("relu", "ReLU"), name_beside("first", "ReLU")
+        ('', 'first')
+    """
+    return "" if name.lower() == label.partition("(")[0].lower() else name
 
 
 def spread(ports: Iterable[str], width: float) -> dict[str, float]:

@@ -102,7 +102,7 @@ def neuron(view: View, path: str, unit: int, made: Sum, theme: str) -> tuple[str
     rows = len(made.inputs) + bool(made.others[0])
     height = max(PITCH * rows, 150.0)
     title = f"Unit {unit} of {path or 'the layer'}, {view.parts[path].label}"
-    words = _equation(made)
+    words = equation(made)
     marks = [*_inputs(made, height), *_right(made, height)]
     marks += [svg.text(0, height + 26, title, TITLE, bold=True)]
     marks += [svg.text(0, height + 44 + 14 * n, line, SMALL) for n, line in enumerate(_lines(words))]
@@ -187,7 +187,7 @@ def _curve(made: Sum, y: float) -> Iterator[str]:
         yield svg.element("circle", cx=a, cy=b, r=4.0, kind="down")
 
 
-def _equation(made: Sum) -> str:
+def equation(made: Sum) -> str:
     """The sum in words and numbers, which re-add as they are printed or are said to be about so."""
     if made.total is None:
         terms = [f"{w:.3f}·x{i}" for i, _, w in made.inputs]

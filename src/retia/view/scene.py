@@ -1,37 +1,21 @@
 """What a diagram of layers shows, and where: boxes, frames around groups, lines between them.
 
-It reads the view model, and gives marks with places; ``paint`` turns these into SVG. A group is laid out by
+It reads the view model, and gives marks with places; ``paint`` turns these into SVG, ``box_art`` into text.
+How large they are is a matter of its measures. A group is laid out by
 itself, and stands in the one around it as a box whose ports are where its lines go in and out.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from retia.view.folding import Entry, entries
-from retia.view.layering import Item, Line, Point, arrange
-from retia.view.lettering import cut, text_width
-from retia.view.marks import (
-    BEHIND,
-    FOOT,
-    HEAD,
-    PAD,
-    SMALL,
-    WIDEST,
-    Edge,
-    Frame,
-    Label,
-    Placed,
-    Scene,
-    box_of,
-    spread,
-)
+from retia.view.layering import Item, Line, Point
+from retia.view.marks import Edge, Frame, Label, Placed, Scene
+from retia.view.measures import PIXELS, Measures
 from retia.view.model import End, Held, Part, PortFacts, View, number, show_sizes, total
-from retia.view.wrapping import TALLEST, wrapped
-
-INNER = 1800.0
-"""Height above which a group within the net is put into columns; the net itself is much earlier."""
 
 MOST = 300
 """Boxes of one group; of more, those in the middle become one."""
@@ -56,7 +40,14 @@ class _Group:
     results: Mapping[str, PortFacts] = field(default_factory=dict)
 
 
-def scene(view: View, *, depth: int | None = None, unfold: bool = False, most: int = MOST) -> Scene:
+def scene(
+    view: View,
+    *,
+    depth: int | None = None,
+    unfold: bool = False,
+    most: int = MOST,
+    measures: Measures = PIXELS,
+) -> Scene:
     """The diagram of a net.
 
     Args:
@@ -64,6 +55,7 @@ def scene(view: View, *, depth: int | None = None, unfold: bool = False, most: i
         depth: levels of groups that are opened; None for as many as 50 boxes allow.
         unfold: draw equal blocks in a row each.
         most: boxes of one group; of more, those in the middle become one that tells their number.
+        measures: how large things are; in pixels where they are left out.
     Example:
         >>> import retia as rt
         >>> from retia.view.model import view
@@ -71,21 +63,34 @@ def scene(view: View, *, depth: int | None = None, unfold: bool = False, most: i
         >>> [(box.label, box.under) for box in made.boxes]
         [('Linear(30)', '90'), ('Tanh', ''), ('input', ''), ('output', '')]
     """
-    maker = _Maker(view, not unfold, most)
-    whole = maker.whole(maker.deepest() if depth is None else depth)
+    maker = _Maker(view, not unfold, most, measures)
+    whole = maker.whole(deepest(view, unfold=unfold, most=most) if depth is None else depth)
     return Scene(
         whole.width, whole.height, tuple(whole.boxes), tuple(whole.frames), tuple(whole.edges),
         tuple(whole.labels),
     )  # fmt: skip
 
 
+def deepest(view: View, *, unfold: bool = False, most: int = MOST) -> int:
+    """The levels of groups that are opened where nothing else is said.
+
+    Example:
+        >>> import retia as rt
+        >>> from retia.view.model import view
+        >>> deepest(view(rt.Chain(rt.Chain(rt.ReLU()), input=2)))
+        2
+    """
+    return _Maker(view, not unfold, most, PIXELS).deepest()
+
+
 class _Maker:
     """Lays out the groups of one net."""
 
-    def __init__(self, view: View, fold: bool, most: int) -> None:
+    def __init__(self, view: View, fold: bool, most: int, measures: Measures) -> None:
         self.view = view
         self.fold = fold
         self.most = most
+        self.measures = measures
         self.known: dict[str, tuple[Entry, ...]] = {}
 
     def deepest(self) -> int:
@@ -190,12 +195,19 @@ class _Maker:
         name = part.name
         if entry.times > 1:
             name = f"×{entry.times}  {name} to {self.view.parts[entry.covered[-1]].name}"
-        box = box_of(part.path, part.family, name, label, " · ".join(said), whole)
+        m = self.measures
+        box = m.box(part.path, part.family, name, label, " · ".join(said), whole)
         box = replace(box, shared=bool(part.shared), round=part.family == "combine", times=entry.times)
-        behind = BEHIND if entry.times > 1 else 0.0
-        placed = Placed(box.width + behind, box.height + behind, boxes=[box])
-        placed.outs = spread(part.outputs, box.width)
-        placed.ins = spread(part.inputs, box.width) if entry.times > 1 else {}
+        placed = Placed(box.width, box.height, boxes=[box])
+        placed.outs = m.spread(part.outputs, box.width)
+        placed.ins = m.spread(part.inputs, box.width) if entry.times > 1 else {}
+        return self._backed(placed, entry)
+
+    def _backed(self, placed: Placed, entry: Entry) -> Placed:
+        """With room for the copies behind."""
+        if entry.times > 1:
+            placed.width += self.measures.sideways
+            placed.height += self.measures.behind
         return placed
 
     def _layers(self, path: str) -> int:
@@ -209,7 +221,7 @@ class _Maker:
         count = total(arrays.values())
         said = f"{entry.covered[0]} to {entry.covered[-1]} · {number(count)}"
         more = f"+{sum(map(self._layers, entry.covered)):,} more layers"
-        box = box_of(entry.covered[0], "group", "", more, said, said)
+        box = self.measures.box(entry.covered[0], "group", "", more, said, said)
         return Placed(box.width, box.height, boxes=[box])
 
     def _learned(self, path: str) -> Iterator[Held]:
@@ -221,30 +233,27 @@ class _Maker:
     def _port(self, port: PortFacts, side: str) -> Placed:
         what = port.codec.partition("(")[0] or ("whole numbers" if port.kind == "int" else "")
         name = port.name if port.name == side else f"{side} {port.name}"
-        box = box_of(
+        box = self.measures.box(
             f"{side} {port.name}", "port", "", name, what, f"{name}: {port.codec or show_sizes(port.shape)}"
         )
         return Placed(box.width, box.height, boxes=[replace(box, round=True)])
 
     def _framed(self, inner: Placed, part: Part, entry: Entry) -> Placed:
         """A group's inside in its frame, whose title stands where no line goes in."""
-        title = _title(self.view, part, entry)
-        wide = text_width(title, SMALL, bold=True) + 8
-        ins = {port: x + PAD for port, x in inner.ins.items()}
-        width = max(inner.width + 2 * PAD, wide + 2 * 8)
-        title_x = 8.0
-        if ins and min(ins.values()) < wide + 10:
-            title_x = max(ins.values()) + 8
-            width = max(width, title_x + wide + 8)
-        height = inner.height + HEAD + FOOT
-        made = Placed(width, height, ins, {port: x + PAD for port, x in inner.outs.items()}, opened=True)
+        m = self.measures
+        title = _title(self.view, part, entry, m)
+        wide = m.title_width(title)
+        ins = {port: x + m.pad for port, x in inner.ins.items()}
+        title_x = m.inset
+        if ins and min(ins.values()) < title_x + wide + m.clear:
+            title_x = max(ins.values()) + m.past
+        width = m.whole(max(inner.width + 2 * m.pad, title_x + wide + m.trail))
+        height = inner.height + m.head + m.foot
+        made = Placed(width, height, ins, {port: x + m.pad for port, x in inner.outs.items()}, opened=True)
         around = ", ".join(entry.paths)
         made.frames.append(Frame(0, 0, width, height, around, title, title_x, entry.times, bool(part.shared)))
-        made.take(inner, PAD, HEAD)
-        if entry.times > 1:  # room for the copies behind
-            made.width += BEHIND
-            made.height += BEHIND
-        return made
+        made.take(inner, m.pad, m.head)
+        return self._backed(made, entry)
 
     def _interior(self, group: _Group, depth: int) -> Placed:
         """Entries and ports in layers."""
@@ -270,13 +279,17 @@ class _Maker:
         used |= {end[1] for end in group.ends.values() if end[0] == ""}
         ins, outs = {}, {}
         for name in group.ins:
-            if name in used or name in group.ports:
+            if name in used or name in group.ports or self.measures.port:
                 ins[name] = len(placed)
-                placed.append(self._port(group.ports[name], "input") if group.ports else Placed(0, 0))
+                placed.append(self._port(group.ports[name], "input") if group.ports else self._end())
         for name in group.ends:
             outs[name] = len(placed)
-            placed.append(self._port(group.results[name], "output") if group.results else Placed(0, 0))
+            placed.append(self._port(group.results[name], "output") if group.results else self._end())
         return ins, outs
+
+    def _end(self) -> Placed:
+        """Where a line goes through a frame."""
+        return Placed(self.measures.port, 0)
 
     def _join(
         self, lines: dict[Line, str], group: _Group, placed: list[Placed], at: Mapping[str, int],
@@ -300,39 +313,59 @@ class _Maker:
         self, group: _Group, placed: list[Placed], lines: Mapping[Line, str], ins: Mapping[str, int],
         outs: Mapping[str, int],
     ) -> Placed:  # fmt: skip
-        number = len(group.entries)
+        m, number = self.measures, len(group.entries)
         told = {
             line: text for line, text in lines.items()
             if not placed[line.source].opened and (line.source < number or group.ports)
         }  # fmt: skip
+        self._widen(placed, told, lines)
         for line, text in told.items():
             start = placed[line.source]
             beyond = start.outs.get(line.source_port, start.width / 2) - start.width / 2
-            start.reach = max(start.reach, beyond + 7 + text_width(text, SMALL))
+            start.reach = max(start.reach, beyond + m.beside + m.width(text))
         ends = {**dict.fromkeys(ins.values(), -1), **dict.fromkeys(outs.values(), 1)}
         items = [
-            Item(p.width, p.height, p.reach, p.ins, p.outs, ends.get(n, 0)) for n, p in enumerate(placed)
+            Item(p.width, p.height, p.reach * m.two_sided, p.ins, p.outs, ends.get(n, 0), p.reach)
+            for n, p in enumerate(placed)
         ]
         flat = list(lines)
-        laid = wrapped(items, flat, arrange(items, flat), TALLEST if group.ports else INNER)
+        laid = m.arrange(items, flat, bool(group.ports))
         made = Placed(laid.width, laid.height)
         for n, each in enumerate(placed):
             made.take(each, laid.left[n], laid.top[n])
-        made.ins = {name: laid.left[n] for name, n in ins.items() if not group.ports}
-        made.outs = {name: laid.left[n] for name, n in outs.items() if not group.results}
+        made.ins = {name: laid.left[n] + m.port / 2 for name, n in ins.items() if not group.ports}
+        made.outs = {name: laid.left[n] + m.port / 2 for name, n in outs.items() if not group.results}
         made.labels += self._labels(told, dict(zip(flat, laid.routes, strict=True)))
         for line, route in zip(flat, laid.routes, strict=True):
             points = list(route)
             if line.source in ins.values() and not group.ports:
-                points.insert(0, (points[0][0], -HEAD))
+                points.insert(0, (points[0][0], -m.head))
             is_out = line.target in outs.values() and not group.results
             if is_out:
-                points.append((points[-1][0], laid.height + FOOT))
+                points.append((points[-1][0], laid.height + m.foot))
             made.edges.append(Edge(tuple(points), not is_out and not placed[line.target].opened, group.path))
         return made
 
+    def _widen(self, placed: list[Placed], told: Mapping[Line, str], lines: Mapping[Line, str]) -> None:
+        """On cells, boxes have room for the lines that come in, and for shapes between those that go out."""
+        m = self.measures
+        coming = Counter(line.target for line in lines)
+        leaving: dict[int, dict[str, float]] = defaultdict(dict)
+        for line in lines:
+            leaving[line.source][line.source_port] = m.width(told.get(line, ""))
+        for n, each in enumerate(placed):
+            if not m.apart or each.opened or not each.boxes:
+                continue
+            ports = leaving[n]
+            between = (len(each.outs or ports) + 1) * (max(ports.values()) + 3) if len(ports) > 1 else 0.0
+            box = each.boxes[0]
+            width = m.whole(max(box.width, m.apart * coming[n] + 1, between))
+            each.boxes, each.width = [replace(box, width=width)], each.width + width - box.width
+            each.outs, each.ins = m.spread(each.outs or ports, width), m.spread(each.ins, width)
+
     def _labels(self, told: Mapping[Line, str], routes: Mapping[Line, list[Point]]) -> Iterator[Label]:
         """The shape of every value once, on the side to which fewer of its lines turn."""
+        m = self.measures
         turns: dict[tuple[int, str], list[float]] = {}
         for line in told:
             turn = next(
@@ -343,8 +376,8 @@ class _Maker:
             found = turns.pop((line.source, line.source_port), None)
             if found is not None:
                 x, y = routes[line][0]
-                is_left = sum(turn > 1 for turn in found) > sum(turn < -1 for turn in found)
-                yield Label(x - 5 - text_width(shape, SMALL) if is_left else x + 5, y + 11, shape)
+                is_left = m.two_sided and sum(turn > 1 for turn in found) > sum(turn < -1 for turn in found)
+                yield Label(x - m.before - m.width(shape) if is_left else x + m.before, y + m.below, shape)
 
 
 def _heads(entry: Entry) -> tuple[str, ...]:
@@ -352,7 +385,7 @@ def _heads(entry: Entry) -> tuple[str, ...]:
     return entry.covered if entry.hidden else entry.paths[:1]
 
 
-def _title(view: View, part: Part, entry: Entry) -> str:
+def _title(view: View, part: Part, entry: Entry, m: Measures) -> str:
     """The name, the class, the parameters of one copy, and how many there are."""
     copies = [view.parts[path] for path in entry.paths]
     counts = [copy.count for copy in copies]
@@ -361,10 +394,8 @@ def _title(view: View, part: Part, entry: Entry) -> str:
         first, last = view.parts[entry.covered[0]], view.parts[entry.covered[-1]]
         once = f"shared: {part.shared}" if part.shared else "each"
         what = part.label.removesuffix("()") if len(copies) == 1 else f"{len(copies)} layers"
-        return f"×{entry.times}  {first.name} to {last.name}  {cut(what, SMALL, WIDEST)} · {count} {once}"
+        named = f"×{entry.times}  {first.name} to {last.name}"
+        return m.cut(f"{named}  {m.cut(what, m.widest)} · {count} {once}", m.many)
     said = [f"{part.name}  {part.type}".strip(), *([f"shared: {part.shared}"] if part.shared else [])]
-    return cut(
-        " · ".join([*said, *([count] if count != "0" else []), *(["frozen"] if part.frozen else [])]),
-        SMALL,
-        300,
-    )
+    said += [*([count] if count != "0" else []), *(["frozen"] if part.frozen else [])]
+    return m.cut(" · ".join(said), m.title)
