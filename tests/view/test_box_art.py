@@ -102,18 +102,20 @@ def check(made: Scene, rows: list[list[str]]) -> dict[str, set[str]]:
         known |= written
     feeds: dict[str, set[str]] = {box.part: set() for box in boxes}
     for box in boxes:
-        for part in followed(box, rows, inside, known):
+        bottom, behind = int(box.y + box.height) - (box.times == 1), box.times > 1
+        ends = [(bottom, n) for n in range(int(box.x), int(box.x + box.width) + behind)]
+        for part in followed(ends, rows, inside, known):
             feeds[part].add(box.part)
+    for frame in frames:  # what an operator gives to the net within
+        x, y, right, _ = map(int, area(frame))
+        followed([(y, n) for n in range(x, right)], rows, inside, known)
     assert all(rows[r][c] == " " or (r, c) in known for r, row in enumerate(rows) for c in range(len(row)))
     return feeds
 
 
-def followed(box: Box, rows: list[list[str]], inside: dict[Cell, str], known: set[Cell]) -> set[str]:
-    """The boxes that are reached by the lines that begin at a box, by what is drawn alone."""
-    behind = 1 if box.times > 1 else 0
-    bottom = int(box.y + box.height) - 1 + behind
-    starts = [n for n in range(int(box.x), int(box.x + box.width) + behind) if rows[bottom][n] in "┬╤"]
-    ways = [((bottom, n), DOWN) for n in starts]
+def followed(ends: list[Cell], rows: list[list[str]], inside: dict[Cell, str], known: set[Cell]) -> set[str]:
+    """The boxes that are reached by the lines that begin at some cells, by what is drawn alone."""
+    ways = [((row, column), DOWN) for row, column in ends if rows[row][column] in "┬╤"]
     reached, seen = set(), set(ways)
     while ways:
         (row, column), (down, right) = ways.pop()

@@ -97,10 +97,11 @@ class Sketch:
 
 def measures(widest: int) -> Measures:
     """Those of whole cells; texts of boxes are so long at most."""
+    titles = 5 * widest // 4
     return Measures(
         box=partial(_box, widest), width=columns, title_width=columns, cut=shortened, spread=_spread,
-        whole=_odd, arrange=_arranged, widest=widest, title=2 * widest, many=2 * widest, pad=2, head=1,
-        foot=1, behind=1, sideways=2, port=1, inset=3, clear=1.5, past=2.5, trail=3, before=1.5, below=0,
+        whole=_odd, arrange=_arranged, widest=widest, title=titles, many=titles, pad=2, head=1, foot=1,
+        behind=1, sideways=2, port=1, inset=3, clear=1.5, past=2.5, trail=3, before=1.5, below=0,
         beside=1.5, two_sided=False, apart=2,
     )  # fmt: skip
 
@@ -149,18 +150,21 @@ def drawn(made: Scene) -> list[str]:
     for frame in made.frames:
         _outline(cells, frame, SHARED if frame.shared else PLAIN)
         _put(cells, frame.title_x - 1, frame.y, f" {frame.title} ")
-    for (row, column), joint in _joints(made.edges):
-        cells[row][column] = joint
     for box in made.boxes:
         _outline(cells, box, SHARED if box.shared else ROUND if box.round else PLAIN)
         for n, text in enumerate(next(each for each in _forms(box) if len(each) + 2 == box.height)):
             _put(cells, box.x + 1 + (box.width - 2 - columns(text)) // 2, box.y + 1 + n, text)
-    for edge in made.edges:
-        (x, y), (end, top) = edge.points[0], edge.points[-1]
-        above = cells[int(y) - 1]
-        above[int(x)] = PARTING.get(above[int(x)], above[int(x)])
-        if edge.arrow:
-            cells[int(top)][int(end)] = ARROW
+    joints = dict(_joints(made.edges))
+    tops = {(frame.y, frame.x + n) for frame in made.frames for n in range(int(frame.width))}
+    for x, y in (edge.points[0] for edge in made.edges):
+        row, column = int(y), int(x)
+        if (row - 1, column) not in joints:  # it begins at a box, or at a frame that nothing brings it to
+            begin = row if (row, column) in tops else row - 1
+            joints[begin, column] = PARTING[cells[begin][column]]
+    for (row, column), joint in joints.items():
+        cells[row][column] = joint
+    for x, y in (edge.points[-1] for edge in made.edges if edge.arrow):
+        cells[int(y)][int(x)] = ARROW
     for label in made.labels:
         _put(cells, label.x, label.y, label.text)
     return ["".join(row).rstrip() for row in cells]

@@ -10,7 +10,7 @@ where two would change places).
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import TypeAlias
@@ -111,7 +111,7 @@ def turns_of(wires: Mapping[Port, Wire]) -> dict[Port, list[Turn]]:
     taken = {x for above, below in wires.values() for x in (above, *below)}
     waiting = {port: wire for port, wire in wires.items() if wire[1] != {wire[0]}}
     waiting = dict(sorted(waiting.items(), key=lambda each: _rank(each[1])))
-    rows: list[list[tuple[float, float]]] = []
+    rows: dict[int, list[tuple[float, float]]] = defaultdict(list)
     left: dict[float, int] = {}  # of every column, the row in which the line from above has turned off
     found: dict[Port, list[Turn]] = {port: [] for port in wires}
     while waiting:
@@ -145,14 +145,11 @@ def _rank(wire: Wire) -> float:
     return -above if sum(below) > above * len(below) else above
 
 
-def _fit(rows: list[list[tuple[float, float]]], low: float, high: float, least: int) -> int:
+def _fit(rows: dict[int, list[tuple[float, float]]], low: float, high: float, least: int) -> int:
     """The first row, from ``least`` on, with room for a line across; it is taken."""
-    for row in count(least):
-        rows += [[] for _ in range(len(rows), row + 1)]
-        if all(b + 1 < low or high + 1 < a for a, b in rows[row]):
-            rows[row].append((low, high))
-            return row
-    raise AssertionError
+    row = next(n for n in count(least) if all(b + 1 < low or high + 1 < a for a, b in rows[n]))
+    rows[row].append((low, high))
+    return row
 
 
 def _heights(
