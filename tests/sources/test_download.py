@@ -193,7 +193,9 @@ def test_only_https_is_spoken_also_where_one_is_sent_on(server, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_told(server, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(rt.DataError, match=r"'things' is not here: .*cannot be made as a folder: Not a directory"):
+    with pytest.raises(
+        rt.DataError, match=r"'things' is not here: .*cannot be made as a folder: Not a directory"
+    ):
         fetch(server, "file", tmp_path / "file" / "things")
 
 
