@@ -112,7 +112,7 @@ def tell(numbers: Mapping[str, Any]) -> str:
     words = []
     for name, value in numbers.items():
         if name == "seconds":
-            words.append(f"{value:.1f} s")
+            words.append(f"{value:.1f} s" if value >= 0.1 else f"{1000 * value:.0f} ms")
         elif name == "examples_per_second":
             words.append(f"{value:,.0f} examples/s")
         elif name == "waiting":
