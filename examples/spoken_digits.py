@@ -4,12 +4,14 @@ Two questions, two figures. Official split: takes 0 to 4 of every speaker test, 
 heard all the voices. Held-out speakers: each speaker tests a net that learned from the five others.
 
 New voices are the harder ones. What helps: every recording is as loud as the others and is played again and
-again until a second is full, so that the mean of each band, which says more of the microphone than of the
-digit, can be taken away (``rt.InstanceNorm``); and each is heard at five speeds, which are five voices.
+again until a second is full; few bands, which tell vowels and not the pitch of a voice; each recording is
+heard at five speeds, which are five voices; and in training the spectrogram is stretched and shifted a bit,
+and a part of it is erased. A net of convolutions along time alone, which sees all bands at once, comes to
+71 %.
 
-No epoch is chosen, the last net counts, so nothing that is tested has a part in training. The net and the
-speeds were settled on by looking at two of the speakers, jackson and nicolas. It takes three minutes on one
-core.
+No epoch is chosen, the last net counts, so nothing that is tested has a part in training. The net, the bands
+and the speeds were settled on by looking at two of the speakers, jackson and nicolas. It takes ten minutes on
+one core.
 
     python examples/spoken_digits.py
 """
@@ -66,23 +68,29 @@ def unheard(net: rt.Net, voice: str) -> float:
     return found
 
 
-def block(width: int) -> rt.Net:
-    """A convolution along time, which sees all bands."""
-    return rt.Chain(rt.Conv1d(width, 5, padding=2, bias=False), rt.BatchNorm(), rt.ReLU())
+def block(convolution: rt.Net) -> rt.Net:
+    """A convolution, normalised, and a ReLU."""
+    return rt.Chain(convolution, rt.BatchNorm(), rt.ReLU())
 
 
 spectrum = rt.Audio(
-    seconds=1, rate=RATE, form="mel", bands=40, window=256, step=160, normalize=(-35.0, 30.0)
+    seconds=1, rate=RATE, form="mel", bands=24, window=160, step=160, normalize=(-35.0, 30.0)
 )  # fmt: skip
-front = rt.Chain(rt.ReLU(), rt.Transpose(1, 0), rt.InstanceNorm())  # silence is 0; (bands, frames)
+front = rt.Chain(rt.ReLU(), rt.Transpose(1, 0))  # silence is 0; (bands, frames)
 net = rt.Chain(
-    front, block(64), rt.MaxPool1d(2), block(64), rt.MaxPool1d(2), block(64), rt.GlobalMaxPool(),
-    rt.Dropout(0.3), rt.Linear(), rt.Softmax(),
+    front, rt.Replicate(1),  # a picture of one channel
+    rt.RandomAffine(scale=0.1, shift=0.1, fill="edge"), rt.RandomErasing(chance=0.7),
+    block(rt.Conv2d(24, 3, padding=1, bias=False)), rt.MaxPool2d((2, 1)),
+    block(rt.Conv2d(48, 3, padding=1, bias=False)), rt.MaxPool2d(2),
+    rt.Reshape(48 * 6, None),  # the bands that are left are channels, from here on there is time alone
+    block(rt.Conv1d(128, 5, padding=2, bias=False)), rt.MaxPool1d(2),
+    block(rt.Conv1d(128, 5, padding=2, bias=False)), rt.GlobalMaxPool(),
+    rt.Dropout(0.5), rt.Linear(), rt.Softmax(),
     input=spectrum, output=rt.Classes(range(10)),
 )  # fmt: skip
 linear = rt.Chain(front, rt.Flatten(), rt.Linear(), rt.Softmax(), input=spectrum, output=net.output)
 
-asked = options(__doc__, epochs=8)
+asked = options(__doc__, epochs=16)
 sounds = prepared(asked, "fsdd/fsdd_1020_wav.zip") + "/{output:int}_{speaker}_{take:int}.wav"
 digits = some(rt.data(sounds).map(input=even), asked)
 
