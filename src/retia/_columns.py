@@ -18,9 +18,9 @@ LEAST = 12
 """Columns of words are cut to so many characters at least."""
 
 
-def room() -> int:
-    """Characters of a line."""
-    return max(shutil.get_terminal_size((80, 24)).columns, NARROWEST)
+def room(width: int | None = None) -> int:
+    """Characters of a line: the terminal's, where no width is asked for."""
+    return max(shutil.get_terminal_size((80, 24)).columns if width is None else width, NARROWEST)
 
 
 def hanging(start: str, text: str) -> str:

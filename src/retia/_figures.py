@@ -86,6 +86,13 @@ def save(drawn: Any, path: str | os.PathLike[str] | None) -> Any:
     return drawn
 
 
+class Printed:
+    """A mixin of results that notebooks show as they are printed, and not by their short form."""
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self)}
+
+
 class Drawable:
     """A mixin of results that notebooks show as their own picture, or as text where nothing can be drawn."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from retia._figures import Printed
 from retia._late import numpy as np
 from retia._torch import torch
 from retia.codecs import Classes
@@ -56,7 +57,7 @@ class Fold:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CrossValidation:
+class CrossValidation(Printed):
     """What ``rt.cross_validate`` answers; ``print`` shows it as a table.
 
     Attributes:
@@ -142,9 +143,6 @@ class CrossValidation:
             ends.setdefault(fold.run.why, []).append(str(fold.number))
         told = [f"fold {', '.join(numbers)}: {why}" for why, numbers in ends.items()]
         return "\n".join([self.table(), *told, f"engine: {self.folds[0].run.settings['engine']}"])
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self)}
 
     def __repr__(self) -> str:
         told = ", ".join(f"{k} {self.mean[k]:.4g} ± {self.deviation[k]:.2g}" for k in [*self.mean][:TOLD])

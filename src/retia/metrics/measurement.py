@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from retia._figures import Printed
 from retia._late import numpy as np
 from retia.errors import ArgumentError, UnknownNameError, did_you_mean
 from retia.metrics import curves
@@ -55,7 +56,7 @@ TOLD = {
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Measurement:
+class Measurement(Printed):
     """How well a net does on a set of examples, every one counting alike; ``rt.measure`` makes it.
 
     For classes and booleans: ``accuracy``, ``precision``, ``recall``, ``f1``, ``per_class``, ``confusion``,
@@ -422,9 +423,6 @@ class Measurement:
 
     def __str__(self) -> str:
         return table(self)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self)}
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name} {value:.4f}" for name, value in self.figures().items())

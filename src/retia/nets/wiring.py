@@ -219,9 +219,9 @@ class Wiring:
                     lent[own] = home
         return lent
 
-    def needed(self) -> list[Node]:
-        """The nodes that the outputs depend on, in order."""
-        wanted = set(self.outputs.values())
+    def needed(self, values: Iterable[Value] | None = None) -> list[Node]:
+        """The nodes that some values depend on, in order; the outputs, where no values are named."""
+        wanted = set(self.outputs.values() if values is None else values)
         kept = []
         for node in reversed(self.steps):
             if wanted & set(node.outputs):

@@ -16,7 +16,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from retia._figures import save
+from retia._figures import Printed, save
 from retia._late import numpy as np
 from retia.errors import ArgumentError, DataError, RowError, did_you_mean
 from retia.nets import Codec, Net
@@ -34,7 +34,7 @@ EVERY: Any = "every row"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Data:
+class Data(Printed):
     """A set of examples: named columns of one length. ``rt.data`` makes it.
 
     An example is a tuple ``(x, y)`` where the columns are ``input`` and ``output``, else a dict by column.
@@ -492,9 +492,6 @@ class Data:
 
     def __str__(self) -> str:
         return inspection.table(self)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self)}
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(part):,}" for name, part in self.parts.items()) or f"{len(self):,}"

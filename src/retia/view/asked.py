@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from retia._late import numpy as np
 from retia._torch import torch
 from retia.codecs import Boolean, Classes, Image, Mask, Tags
 from retia.engine.ending import ending
@@ -23,6 +24,7 @@ from retia.nets.net import missing_arrays
 from retia.nets.wiring import Value
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 ROWS, NUMBERS = 64, 2**20
@@ -53,6 +55,13 @@ class Example:
     def is_looked_up(self) -> bool:
         """Whether the port takes whole numbers, and vectors stand for them."""
         return self.at != ("", self.port)
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether pixels stand at the port: by its codec, or by one or three channels of two axes."""
+        if isinstance(self.net.inputs[self.port].codec, Image):
+            return True
+        return not self.is_looked_up and self.start.dim() == 4 and self.start.shape[1] in (1, 3)
 
     def values(self, wanted: tuple[Value, ...], given: Mapping[Value, Tensor]) -> dict[Value, Tensor]:
         """Some values of the net, for one or more rows of others."""
@@ -293,3 +302,10 @@ def _one_number(verb: str, number: Any) -> Tensor:
     if not isinstance(number, torch.Tensor) or number.numel() != 1:
         raise ShapeError(f"{verb}: of= answers one number.")
     return number.reshape(())
+
+
+def numbers_of(tensor: Tensor) -> NDArray[Any]:
+    """A tensor's numbers in an array of their own, read-only."""
+    array = np.array(tensor.detach().cpu().numpy())
+    array.flags.writeable = False
+    return array

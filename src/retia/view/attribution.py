@@ -6,13 +6,14 @@ Each takes an example and a score and answers an ``Attributed``. What is drawn o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from retia._torch import torch
 from retia.errors import ArgumentError, ShapeError, StructureError
 from retia.layers.convolution import Convolution, Transposed
+from retia.nets import Net
 from retia.nets.wiring import Node, Value
 from retia.view.asked import Example, Score, baseline_of
 
@@ -184,33 +185,22 @@ def feature_maps(example: Example, score: Score, path: str | None) -> tuple[str,
                 f"saliency: {path} gives no feature maps, (channels, places).", path=path, got=shape
             )
         return path, ends[0]
-    found = [node for node in net.wiring.needed() if isinstance(node.layer, Convolution | Transposed)]
-    before = _leading_to(example, score.before)
-    found = [node for node in found if node.outputs[0] in before]
+    leading = net.wiring.needed([score.before])
+    found = [node for node in leading if isinstance(node.layer, Convolution | Transposed)]
     if not found:
         raise StructureError(
             "saliency: Grad-CAM looks at the feature maps of a convolution, and there is none.",
             fix="method='integrated', or path= of a layer with feature maps",
         )
-    node = _followed(example, found[-1], before)
+    node = _followed(net, found[-1], leading)
     return node.path, node.outputs[0]
 
 
-def _leading_to(example: Example, value: Value) -> set[Value]:
-    """The values that a value depends on, itself among them."""
-    wanted = {value}
-    for node in reversed(example.net.wiring.needed()):
-        if wanted & set(node.outputs):
-            wanted |= set(node.sources)
-    return wanted
-
-
-def _followed(example: Example, node: Node, before: set[Value]) -> Node:
-    """The last of what normalises, adds to and activates the maps of a convolution."""
-    net = example.net
+def _followed(net: Net, node: Node, nodes: Sequence[Node]) -> Node:
+    """The last of the nodes that normalises, adds to and activates the maps of a convolution."""
     shape = net.solution.shape(node.outputs[0])
-    for later in net.wiring.needed():
-        if node.outputs[0] not in later.sources or later.outputs[0] not in before:
+    for later in nodes:
+        if node.outputs[0] not in later.sources:
             continue
         kind = type(later.layer)
         is_activation = kind.__module__.endswith((".elementwise", ".functions"))

@@ -7,7 +7,6 @@ What stands where is found in ``scene``, ``units`` and ``neuron``, of the view m
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from retia._atomic import write
+from retia._columns import room
 from retia.errors import ArgumentError, MissingExtraError
 from retia.nets import Net
 from retia.nets.settings import choice, flag, whole
@@ -27,7 +27,6 @@ from retia.view.model import view as view_of
 from retia.view.neuron import equation, neuron, summed
 from retia.view.paint import painted
 from retia.view.scene import MOST, scene
-from retia.view.text import NARROWEST
 from retia.view.units import MOST as PLACES
 from retia.view.units import units
 
@@ -99,15 +98,15 @@ class Diagram:
                 +---------+
         """
         whole(optional=True)("text: width", width)
-        room = max(shutil.get_terminal_size((80, 24)).columns if width is None else width, NARROWEST)
+        most = room(width)
         if isinstance(self.content, Sketch):
-            lines = ["", *self.content.lines(room)]
+            lines = ["", *self.content.lines(most)]
         else:
-            lines = [line for words in self.content for line in textwrap.wrap(words, room)]
+            lines = [line for words in self.content for line in textwrap.wrap(words, most)]
         encoding = "ascii" if ascii else "utf-8"
         if ascii is None:
             encoding = getattr(sys.stdout, "encoding", None) or encoding
-        return encodable("\n".join([shortened(self.title, room), *lines]), encoding)
+        return encodable("\n".join([shortened(self.title, most), *lines]), encoding)
 
     def __str__(self) -> str:
         return self.text()

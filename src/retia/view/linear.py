@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from retia._figures import Drawable
 from retia._late import numpy as np
 from retia._torch import torch
-from retia.codecs import Classes, Image, Table, Tags
+from retia.codecs import Classes, Table, Tags
 from retia.engine.ending import ending
 from retia.errors import ArgumentError, StructureError
 from retia.metrics.confusion import number_of
 from retia.nets import Layer, Net
 from retia.nets.wiring import Node, Value
 from retia.view.arrays import picture
-from retia.view.asked import Example, example, which_output
+from retia.view.asked import Example, example, numbers_of, which_output
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -154,16 +154,16 @@ def _linear_at(net: Net, thing: Any, of: Any, input: str | None) -> LinearMap:
     on, borders = _units(exact, nodes)
     found = net.inputs[asked.port].codec
     return LinearMap(
-        weight=_plain(weight),
-        bias=_plain(output[chosen] - weight @ x),
-        input=_plain(exact.start[0]),
-        output=_plain(output[chosen]),
+        weight=numbers_of(weight),
+        bias=numbers_of(output[chosen] - weight @ x),
+        input=numbers_of(exact.start[0]),
+        output=numbers_of(output[chosen]),
         ending=kind,
         labels=tuple(labels[place] for place in chosen),
         entries=found.entries if isinstance(found, Table) else (),
         on=on,
         borders=borders,
-        is_picture=isinstance(found, Image) or exact.start.dim() == 4 and exact.start.shape[1] in (1, 3),
+        is_picture=exact.is_picture,
     )
 
 
@@ -193,17 +193,12 @@ def _rows(exact: Example, before: Value, chosen: list[int]) -> Tensor:
 
 def _between(asked: Example, before: Value) -> list[Node]:
     """The layers on the ways from the input to a value, and those within operators, in order."""
-    steps, moved = [], {asked.at}
-    for node in asked.net.wiring.needed():
+    kept, moved = [], {asked.at}
+    for node in asked.net.wiring.needed([before]):
         if moved & set(node.sources):
             moved |= set(node.outputs)
-            steps.append(node)
-    wanted, kept = {before}, []
-    for node in reversed(steps):
-        if wanted & set(node.outputs):
-            wanted |= set(node.sources)
             kept.append(node)
-    return kept[::-1]
+    return kept
 
 
 def _refuse(net: Net, nodes: Sequence[Node], start: Value) -> None:
@@ -259,7 +254,7 @@ def _units(exact: Example, nodes: Sequence[Node]) -> tuple[dict[str, NDArray[Any
         for bend in bends[1:]:
             inside = inside & (found < bend)
         borders += sum(int((found == bend).sum()) for bend in bends)
-        on[path] = _plain(inside)
+        on[path] = numbers_of(inside)
     return on, borders
 
 
@@ -274,9 +269,3 @@ def _bends(layer: Layer) -> tuple[float, ...]:
         "ReLU6": (0.0, 6.0),
         "HardSigmoid": (-3.0, 3.0),
     }.get(kind, ())
-
-
-def _plain(tensor: Tensor) -> NDArray[Any]:
-    array = np.array(tensor.detach().cpu().numpy())
-    array.flags.writeable = False
-    return array

@@ -331,7 +331,7 @@ class _Maker:
     def _arrays(self, node: Node) -> Iterator[Held]:
         for name, array in node.layer.owns().items():
             layer, there = node.home(name)
-            at, shape = join(layer, there), sizes(self.net.solution.array_shape(layer, there))
+            at, shape = node.at(name), sizes(self.net.solution.array_shape(layer, there))
             still = self.rates is not None and array.learned and at not in self.rates.moved
             yield Held(name, at, layer != node.path, shape, _elements(shape), array.learned, still)
 

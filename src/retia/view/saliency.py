@@ -16,7 +16,7 @@ from retia.errors import ArgumentError, did_you_mean
 from retia.nets import Net
 from retia.nets.codec import Reading
 from retia.view import attribution
-from retia.view.asked import Example, example, score
+from retia.view.asked import Example, example, numbers_of, score
 from retia.view.heat import draw
 from retia.view.integral import integrated
 
@@ -142,14 +142,14 @@ def _saliency(
     asked = example("saliency", net, thing, input)
     meant = score("saliency", asked, of)
     found = run(asked, meant, **{**known, **_checked(given)})
-    values = _plain(found.values)
+    values = numbers_of(found.values)
     return Saliency(
         method=method,
         of=meant.of,
         port=meant.port,
         input=asked.port,
         values=values,
-        map=_plain(_map(asked, found.values, signed=method == "integrated")),
+        map=numbers_of(_map(asked, found.values, signed=method == "integrated")),
         names=_names(asked),
         score=found.score,
         baseline=found.baseline,
@@ -184,12 +184,6 @@ def _map(asked: Example, values: Tensor, signed: bool) -> Tensor:
     return values.norm(dim=axis) if asked.is_looked_up else values.abs().amax(axis)
 
 
-def _plain(tensor: Tensor) -> NDArray[Any]:
-    array = np.array(tensor.detach().cpu().numpy())
-    array.flags.writeable = False
-    return array
-
-
 def _names(asked: Example) -> tuple[str, ...]:
     codec = asked.net.inputs[asked.port].codec
     if isinstance(codec, Texts):
@@ -203,7 +197,7 @@ def _seen(asked: Example) -> NDArray[Any] | None:
     codec = asked.net.inputs[asked.port].codec
     if isinstance(codec, Image):
         return np.asarray(codec.unpack(asked.start.cpu(), Reading())[0]) / 255
-    if asked.is_looked_up or asked.start.dim() != 4 or asked.start.shape[1] not in (1, 3):
+    if not asked.is_picture:
         return None
     array = asked.start[0].detach().cpu().double().numpy()
     low, high = float(array.min()), float(array.max())

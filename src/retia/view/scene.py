@@ -1,8 +1,8 @@
 """What a diagram of layers shows, and where: boxes, frames around groups, lines between them.
 
 It reads the view model, and gives marks with places; ``paint`` turns these into SVG, ``box_art`` into text.
-How large they are is a matter of its measures. A group is laid out by
-itself, and stands in the one around it as a box whose ports are where its lines go in and out.
+How large they are is a matter of its measures. A group is laid out by itself, and stands in the one around it
+as a box whose ports are where its lines go in and out.
 """
 
 from __future__ import annotations

@@ -7,16 +7,15 @@ beyond ASCII, so that it can be printed and logged anywhere.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
+from retia._columns import room
 from retia.errors import NotYetError
 from retia.nets import Net
 from retia.view.model import Part, PortFacts, Sizes, View, number, show_sizes, total, view
 
-NARROWEST = 60
 HEADINGS = ("name", "layer", "from", "input", "output", "trained", "arrays", "parameters")
 SPARE = (HEADINGS.index("arrays"), HEADINGS.index("input"))
 """Columns that are left out first where there is no room."""
@@ -97,15 +96,15 @@ def table(net: Net, width: int | None = None, *, rates: Mapping[str, float] | No
         Its arrays are not made yet; net.init(seed=0) makes them.
     """
     summed = summary(net, rates=rates)
-    room = max(shutil.get_terminal_size((80, 24)).columns if width is None else width, NARROWEST)
+    most = room(width)
     lines = [line.cells for block in summed.blocks for line in block]
     shown = [i for i in range(len(HEADINGS)) if i == len(HEADINGS) - 1 or any(cells[i] for cells in lines)]
     widths = [max(len(cells[i]) for cells in [HEADINGS, *lines]) for i in shown]
     for spare in SPARE:
-        if spare in shown and sum(widths) + 2 * len(widths) - 2 > room:
+        if spare in shown and sum(widths) + 2 * len(widths) - 2 > most:
             del widths[shown.index(spare)]
             shown.remove(spare)
-    widths = _fit(widths, room)
+    widths = _fit(widths, most)
     texts = [_join([HEADINGS[i] for i in shown], widths)]
     for block in summed.blocks:
         texts.append("-" * (sum(widths) + 2 * len(widths) - 2))

@@ -300,9 +300,8 @@ def _compare(
     found = walk(net, used, net.arrays)
     expected = _leaves(_run(module, args, kwargs))
     count = values[0].shape[axis]
-    order = torch.arange(
-        count - 1, 0, -1, device=values[0].device
-    )  # one example less, the others in another order
+    # One example less, the others in another order.
+    order = torch.arange(count - 1, 0, -1, device=values[0].device)
     turned = [x.index_select(axis, order) for x in values]
     again = _leaves(_run(module, tuple(turned[: len(args)]), dict(zip(kwargs, turned, strict=False))))
     for name, flow in outputs.items():

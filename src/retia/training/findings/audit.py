@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from retia._figures import Printed
 from retia.errors import Error
 
 WIDTH = 80
@@ -48,7 +49,7 @@ class Finding:
 
 
 @dataclass(frozen=True, repr=False)
-class Audit:
+class Audit(Printed):
     """What was found before a training; ``rt.check`` makes it.
 
     Attributes:
@@ -78,9 +79,6 @@ class Audit:
         if self.facts:
             lines += ["", "what would be done", *_facts(self.facts)]
         return "\n".join(lines)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self)}
 
     def __repr__(self) -> str:
         return f"<Audit: {len(self.problems)} problems, {len(self.warnings)} warnings>"

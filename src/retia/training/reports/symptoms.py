@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from retia._figures import Printed
 from retia.training.reports.records import LayerRecord, Records
 
 VANISHED = 1e-3
@@ -31,7 +31,7 @@ SATURATED = 0.5
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(Printed):
     """What a training tells, with the evidence.
 
     Attributes:
@@ -58,9 +58,6 @@ class Verdict:
     epoch: int | None = None
     path: str | None = None
     also: tuple[Verdict, ...] = ()
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self)}
 
     def __str__(self) -> str:
         seen = [f"  seen  {line}" for line in self.evidence]
